@@ -1,0 +1,4 @@
+noinst_LIBRARIES += core/libnet.a
+core_libnet_a_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
+core_libnet_a_SOURCES = \
+	core/net/mailbox.c core/net/mailbox.h
