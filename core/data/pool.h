@@ -10,6 +10,7 @@
 #include "util/err.h"
 
 #include <privateim/storage.h>
+#include <stdbool.h>
 #include <sys/queue.h>
 
 struct pim_data; /* both bound stores with their threads; data/data.h */
@@ -28,6 +29,8 @@ struct pim_lease {
     const struct pim_storage_ops *ops;
     struct pim_conn *conn;
     struct pim_call call; /* deadline_ms is set anew for each job */
+    bool lost;            /* an op found the connection dead: it is opened anew before the next job */
+    int64_t tried_ms;     /* when that was tried last */
 };
 
 struct pim_job {
@@ -52,5 +55,14 @@ struct pim_job {
  * Threads: any; never blocks.
  */
 PIM_MUST_CHECK int pim_data_post(struct pim_data *data, enum pim_pool_id pool, struct pim_job *job);
+
+/** Pass an op's result through, noting a connection that has died. */
+static inline int
+pim_lease_note(struct pim_lease *lease, int rc)
+{
+    if (rc == PIM_ERR_UNAVAILABLE || rc == PIM_ERR_UNCERTAIN)
+        lease->lost = true;
+    return rc;
+}
 
 #endif

@@ -51,7 +51,10 @@ struct pim_call { /* with every op; borrowed */
     const uint32_t *cancelled;          /* NULL, or becomes 1 = stop soon; read it atomically, between rows; never inside a COMMIT */
     uint64_t trace_id;
 };
-enum { PIM_CALL_REPEATABLE = 1u /* the host will repeat this after UNCERTAIN; it is written to be harmless */ };
+enum {
+    PIM_CALL_REPEATABLE = 1u, /* the host will repeat this after UNCERTAIN; it is written to be harmless */
+    PIM_CALL_WRITER = 2u      /* conn_open: a connection that will write (append, apply, trim, redact, maintain) */
+};
 
 struct pim_host { /* one per plugin instance; every function: any thread, never blocks */
     uint32_t struct_size, abi_minor;
