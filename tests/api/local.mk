@@ -1,0 +1,7 @@
+# The C sample client is a test program too: tests/api/test_clients.py runs it.
+check_PROGRAMS += examples/client
+examples_client_SOURCES = examples/client.c examples/ws.h
+examples_client_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+examples_client_LDADD = $(JANSSON_LIBS)
+EXTRA_DIST += examples/README.md examples/client.py examples/client.mjs
+EXTRA_DIST += tests/api/pim.py tests/api/wsclient.py tests/api/test_clients.py
