@@ -5,3 +5,4 @@ examples_client_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 examples_client_LDADD = $(JANSSON_LIBS)
 EXTRA_DIST += examples/README.md examples/client.py examples/client.mjs
 EXTRA_DIST += tests/api/pim.py tests/api/wsclient.py tests/api/test_clients.py
+EXTRA_DIST += tests/browser/webdriver.py tests/browser/test_chat.py
