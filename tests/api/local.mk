@@ -6,3 +6,7 @@ examples_client_LDADD = $(JANSSON_LIBS)
 EXTRA_DIST += examples/README.md examples/client.py examples/client.mjs
 EXTRA_DIST += tests/api/pim.py tests/api/wsclient.py tests/api/test_clients.py
 EXTRA_DIST += tests/browser/webdriver.py tests/browser/test_chat.py
+EXTRA_DIST += tests/api/test_autobahn.py tests/api/autobahn/__init__.py tests/api/autobahn/case.py \
+	tests/api/autobahn/section1.py tests/api/autobahn/section2.py tests/api/autobahn/section3.py \
+	tests/api/autobahn/section4.py tests/api/autobahn/section5.py tests/api/autobahn/section6.py \
+	tests/api/autobahn/section7.py tests/api/autobahn/section9.py tests/api/autobahn/section10.py

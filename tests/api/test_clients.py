@@ -2,7 +2,8 @@
 """test_clients.py BUILD_DIR: the sample clients in pairs against the server, which is killed in the middle.
 
 Each pair: both write LINES lines to each other; once both are well under way the server is killed with SIGKILL and
-started again on the same port and data. Each must get every line of the other once and in order, and a 200 for each of its own.
+started again on the same port and data. Each must get every line of the other once and in order,
+and a 200 for each of its own.
 """
 
 import json
