@@ -16,7 +16,7 @@ export function chatView(app, name) {
   const title = h('h2');
   const older = h('button#older.plain.small', { type: 'button', onclick: loadOlder });
   const list = h('ol#rows', { 'aria-live': 'polite' });
-  const scroller = h('div.scroller', { onscroll: () => { if (scroller.scrollTop < 40) loadOlder(); } }, older, list);
+  const scroller = h('div.scroller', { onscroll: () => scroller.scrollTop < 40 && loadOlder() }, older, list);
   const input = h('textarea#text', { rows: 1, placeholder: t('write'), 'aria-label': t('write'), maxLength: 10000,
     onkeydown: (event) => {
       if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
@@ -25,7 +25,8 @@ export function chatView(app, name) {
       }
     } });
   const root = h('main.conversation', { 'data-name': name },
-    h('header', {}, h('button#back.plain', { type: 'button', title: t('back'), onclick: () => app.open(null) }, '‹'), title,
+    h('header', {},
+      h('button#back.plain', { type: 'button', title: t('back'), onclick: () => app.open(null) }, '‹'), title,
       h('button#details.plain', { type: 'button', title: t('members'), onclick: details }, '⋯')),
     scroller,
     h('form.writer', { onsubmit: (event) => { event.preventDefault(); send(); } },

@@ -69,7 +69,8 @@ function friendDialog(app) {
     await api.askFriend(user.id, fields.note.value.trim());
     found.replaceChildren(h('p.notice', {}, t('asked', { name: user.name })));
     app.refresh();
-  }, h('div.row', {}, face(user.name, user.id), h('p', {}, h('b', {}, user.name), h('br'), h('span.muted', {}, user.email))),
+  }, h('div.row', {}, face(user.name, user.id),
+    h('p', {}, h('b', {}, user.name), h('br'), h('span.muted', {}, user.email))),
   field(t('note'), { name: 'note', maxLength: 10, autocomplete: 'off' }));
   dialog('friend-dialog', t('add_friend'), form('find', t('find'), async (fields) => {
     const user = await api.findUser(fields.email.value.trim());

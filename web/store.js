@@ -14,6 +14,7 @@ export class Store extends EventTarget {
     this.conversations = new Map();
     this.friends = new Map();
     this.groups = new Map();
+    this.groupNames = new Map(); // also of those left
     this.members = new Map(); // group id -> Map(user id -> name)
     this.names = new Map([[me.id, me.name]]);
     this.epochs = null;
@@ -164,7 +165,7 @@ export class Store extends EventTarget {
   // --- people and groups ---
   onEvent(row) {
     if (row.user_id && row.name) this.names.set(row.user_id, row.name);
-    if (row.group_id && row.event === 'group_joined') this.groups.set(row.group_id, row.name);
+    if (row.group_id && row.name) this.groupNames.set(row.group_id, row.name);
     if (/^(friend_|unfriended|blocked|group_|member_)/.test(row.event)) this.dispatchEvent(new Event('stale'));
   }
 
@@ -176,6 +177,7 @@ export class Store extends EventTarget {
 
   setGroups(list) {
     this.groups = new Map(list.map((g) => [g.group_id, g.group_name]));
+    for (const [id, name] of this.groups) this.groupNames.set(id, name);
     this.changed();
   }
 
@@ -197,7 +199,7 @@ export class Store extends EventTarget {
   }
 
   title(name) {
-    if (name.startsWith('g:')) return this.groups.get(numberOf(name.slice(2))) || `#${name.slice(2)}`;
+    if (name.startsWith('g:')) return this.groupNames.get(numberOf(name.slice(2))) || `#${name.slice(2)}`;
     const peer = this.target(name).receiver_id;
     return this.names.get(peer) ?? `#${peer}`;
   }

@@ -35,7 +35,8 @@ class Driver:
         binary = shutil.which("chromedriver")
         if binary is None:
             raise Missing("chromedriver is not installed (package chromium-driver)")
-        self.process = subprocess.Popen([binary, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen([binary, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        text=True)
         for line in self.process.stdout:
             if "started successfully on port" in line:
                 self.url = "http://127.0.0.1:%d" % int(line.rstrip(". \n").rsplit(" ", 1)[1])
@@ -54,8 +55,8 @@ class Window:
     def __init__(self, driver, width=1100, height=760, language="en"):
         self.profile = tempfile.mkdtemp(prefix="pim-browser-")
         args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-                "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--force-device-scale-factor=1",
-                "--user-data-dir=" + self.profile, "--window-size=%d,%d" % (width, height), "--lang=" + language]
+                "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+                "--force-device-scale-factor=1", "--user-data-dir=" + self.profile, "--window-size=%d,%d" % (width, height), "--lang=" + language]
         options = {"args": args, "prefs": {"intl.accept_languages": language}}
         if shutil.which("chromium"):
             options["binary"] = shutil.which("chromium")
@@ -104,7 +105,8 @@ class Window:
         call("POST", "%s/element/%s/value" % (self.url, self.find(selector)), {"text": text})
 
     def texts(self, selector):
-        return self.script("return [...document.querySelectorAll(arguments[0])].map((node) => node.textContent)", selector)
+        return self.script("return [...document.querySelectorAll(arguments[0])].map((node) => node.textContent)",
+                           selector)
 
     def emulate(self, **features):
         """Media features such as prefers_color_scheme="dark"."""
