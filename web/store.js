@@ -138,7 +138,11 @@ export class Store extends EventTarget {
     c.rows.set(row.seq, row);
     Object.assign(c, { have: row.seq, haveId: row.id, haveOrd: row.ord, head: Math.max(c.head, row.seq),
       headOrd: Math.max(c.headOrd, row.ord) });
-    if (row.sender_id === this.me.id) this.markRead(c.name, row.seq, row.ord); // who writes has read
+    if (row.sender_id === this.me.id) {
+      this.markRead(c.name, row.seq, row.ord); // who writes has read
+      const unsent = this.outbox.find((item) => item.frame.client_id === row.client_id);
+      if (unsent) this.forget(unsent); // it was stored, only its result got lost
+    }
     if (row.op === 'event') this.onEvent(row);
     this.changed();
     return false;

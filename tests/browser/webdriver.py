@@ -56,7 +56,8 @@ class Window:
         self.profile = tempfile.mkdtemp(prefix="pim-browser-")
         args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
                 "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-                "--force-device-scale-factor=1", "--user-data-dir=" + self.profile, "--window-size=%d,%d" % (width, height), "--lang=" + language]
+                "--force-device-scale-factor=1", "--user-data-dir=" + self.profile,
+                "--window-size=%d,%d" % (width, height), "--lang=" + language]
         options = {"args": args, "prefs": {"intl.accept_languages": language}}
         if shutil.which("chromium"):
             options["binary"] = shutil.which("chromium")
