@@ -1,0 +1,3 @@
+noinst_LIBRARIES += core/libwire.a
+core_libwire_a_SOURCES = \
+	core/wire/reader.c core/wire/reader.h
