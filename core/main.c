@@ -1,1 +1,7 @@
-int main(void);int main(void){return 0;}
+int main(void);
+
+int
+main(void)
+{
+    return 0;
+}

@@ -210,7 +210,7 @@ pim_msglog_start(struct pim_data *data, const struct pim_storage_ops *ops, struc
     log->threads = pim_new0(log->n_threads * sizeof *log->threads);
     for (uint32_t i = 0; i < log->n_threads; i++) {
         struct log_thread *t = &log->threads[i];
-        char name[16];
+        char name[24];
 
         t->log = log;
         t->number = i;
