@@ -22,7 +22,9 @@ enum pim_row_type {
     PIM_ROW_GROUP_JOINED = 24,
     PIM_ROW_GROUP_LEFT = 25,
     PIM_ROW_MEMBER_JOINED = 26, /* g: */
-    PIM_ROW_MEMBER_LEFT = 27    /* g: a loss of rights */
+    PIM_ROW_MEMBER_LEFT = 27,   /* g: a loss of rights */
+    PIM_ROW_GROUP_DISMISSED = 28, /* g: the same, for all */
+    PIM_ROW_HIDDEN = 255        /* never stored: what stands for a row that is not the reader's */
 };
 
 /** Does this row count as unread? */
