@@ -165,7 +165,6 @@ append_runs(struct log_thread *t, uint32_t from, uint32_t to)
             t->n_unsettled_convs++;
         }
         atomic_fetch_add_explicit(&t->uncertain, 1, memory_order_relaxed);
-        t->log->rules.flush(t->log->rules.ctx, t->number);
         return;
     }
     if (is_an_items_fault(rc) && n > 1) {

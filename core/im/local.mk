@@ -1,5 +1,17 @@
 noinst_LIBRARIES += core/libim.a
 core_libim_a_SOURCES = \
+	core/im/batch.c core/im/batch.h \
+	core/im/delivery.c core/im/delivery.h \
 	core/im/frame.c core/im/frame.h \
+	core/im/history.c core/im/history.h \
+	core/im/im.c core/im/im.h core/im/im_priv.h \
 	core/im/message.c core/im/message.h \
-	core/im/outbox.h core/im/types.h
+	core/im/outbox.c core/im/outbox.h \
+	core/im/position.c core/im/position.h \
+	core/im/presence.c core/im/presence.h \
+	core/im/recheck.c \
+	core/im/rights.c \
+	core/im/send.c core/im/send.h \
+	core/im/sync.c core/im/sync.h \
+	core/im/types.h \
+	core/im/window.c core/im/window.h

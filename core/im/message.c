@@ -2,6 +2,18 @@
 
 #include "util/buf.h"
 
+#include <string.h>
+
+void
+pim_row_hide(struct pim_row *row)
+{
+    row->type = PIM_ROW_HIDDEN;
+    row->sender_id = 0;
+    memset(row->cid, 0, sizeof row->cid);
+    row->body = NULL;
+    row->body_len = 0;
+}
+
 size_t
 pim_conv_format(char dst[48], const struct pim_conv *conv)
 {

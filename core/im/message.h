@@ -40,6 +40,9 @@ pim_row_is_private(uint32_t type)
     return type == PIM_ROW_UNFRIENDED || type == PIM_ROW_BLOCKED;
 }
 
+/** Make a row the placeholder of itself: its number stays, what it says goes. */
+void pim_row_hide(struct pim_row *row);
+
 /** Write a conversation's name ("u:1:2", "g:7", "e:1"); dst holds 48 bytes. @return its length */
 size_t pim_conv_format(char dst[48], const struct pim_conv *conv);
 /** Read one. @return false if it is none: not that form, ids out of range, u: not in order. */

@@ -6,15 +6,19 @@
  * next start; the client id makes the second try harmless. */
 #ifndef PIM_IM_OUTBOX_H
 #define PIM_IM_OUTBOX_H
+#include "data/msglog.h"
 #include "data/rec.h"
 #include "im/types.h"
 
 #include <sys/queue.h>
 
 struct pim_im;
+struct pim_settle;
 
 struct pim_owed {
+    struct pim_send send; /* first: it is posted to the log as it is */
     STAILQ_ENTRY(pim_owed) link;
+    struct pim_settle *settle;
     int64_t out_id;
     struct pim_conv conv;
     int64_t sender_id;

@@ -1,0 +1,47 @@
+/* im/im_priv.h - what the files of this folder share. */
+#ifndef PIM_IM_IM_PRIV_H
+#define PIM_IM_IM_PRIV_H
+#include "im/delivery.h"
+#include "im/im.h"
+#include "im/presence.h"
+
+#include <pthread.h>
+
+struct pim_accounts;
+struct pim_positions;
+
+struct pim_im {
+    struct pim_im_config config;
+    struct pim_data *data;
+    struct pim_auth_bind auth;
+    struct pim_msglog_rules rules;
+    struct pim_im_sink sink;
+    struct pim_presence *presence;
+    struct pim_positions *positions;
+    struct pim_accounts *accounts;
+    uint8_t hash_key[16]; /* of message bodies; a constant of the store */
+    /* timer thread */
+    pthread_t timer;
+    pthread_mutex_t timer_lock;
+    pthread_cond_t timer_wake;
+    bool timer_on, stopping;
+};
+
+/* rights.c: for struct pim_msglog_rules */
+int pim_rights_load(void *ctx, struct pim_lease *lease, const struct pim_conv *conv, struct pim_rights **out_rights,
+                    struct pim_err *err);
+void pim_rights_free(struct pim_rights **rights);
+int pim_rights_check(void *ctx, const struct pim_rights *rights, const struct pim_send *send);
+bool pim_rights_row(void *ctx, struct pim_rights *rights, const struct pim_conv *conv, uint32_t type, int64_t sender_id,
+                    const void *body, uint32_t body_len);
+
+/* outbox.c: append what an earlier run, or a store that was away, has left, if it is older than age_ms. Does not block. */
+void pim_outbox_replay(struct pim_im *im, int64_t age_ms);
+
+/* recheck.c: end the connections whose session or account has ended. Does not block. */
+void pim_im_recheck(struct pim_im *im);
+
+/** The number that follows "name": in an event's body, 0 if there is none: the bodies are ours, in one form. */
+int64_t pim_event_number(const char *body, size_t body_len, const char *name);
+
+#endif
