@@ -30,6 +30,7 @@ struct pim_im_config {
     uint32_t connections_per_user;
     uint32_t messages_per_s, messages_burst; /* of one user; 0: no limit */
     uint32_t sync_rows;
+    uint32_t resend_window_s; /* for the hello */
     uint32_t workers; /* io workers */
 };
 

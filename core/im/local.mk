@@ -1,6 +1,7 @@
 noinst_LIBRARIES += core/libim.a
 core_libim_a_SOURCES = \
 	core/im/batch.c core/im/batch.h \
+	core/im/claim.c core/im/claim.h \
 	core/im/delivery.c core/im/delivery.h \
 	core/im/frame.c core/im/frame.h \
 	core/im/history.c core/im/history.h \

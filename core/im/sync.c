@@ -298,7 +298,7 @@ put_part(struct syncing *s, struct pim_lease *lease, struct entry *entry, const 
     if (rc < 0)
         return rc;
     part->more = rows->n > 0 && rows->rows[rows->n - 1].seq < high;
-    s->bytes += rows->body_bytes + rows->n * 128;
+    s->bytes += rows->body_bytes + rows->n * 300;
     s->n_parts++;
     return PIM_OK;
 }

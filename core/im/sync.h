@@ -3,7 +3,7 @@
 #define PIM_IM_SYNC_H
 #include "im/im.h"
 
-#define PIM_SYNC_BYTES (256 * 1024) /* bodies in one answer, about */
+#define PIM_SYNC_BYTES (128 * 1024) /* rows in one answer, about; the last conversation may add as much again */
 #define PIM_SYNC_PARTS 200          /* conversations in one answer */
 
 struct pim_sync_known { /* what the device has of a conversation, without a hole */

@@ -1,6 +1,7 @@
 #include "im/window.h"
 
 #include "data/schema.h"
+#include "im/history.h"
 #include "im/im_priv.h"
 #include "util/mem.h"
 
@@ -164,6 +165,79 @@ pim_window_list(struct pim_im *im, struct pim_lease *lease, int64_t user_id, str
     return PIM_OK;
 }
 
+/* --- the groups that a connection listens to ----------------------------------------------------------------------- */
+
+struct listing {
+    struct pim_job job;
+    int64_t user_id;
+    pim_groups_fn fn;
+    void *ctx;
+    int rc;
+    int64_t *ids;
+    uint32_t n, cap;
+};
+
+static int32_t
+on_group_id(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t n_vals)
+{
+    struct listing *l = ctx;
+
+    (void)item;
+    (void)n_vals;
+    if (l->n == l->cap) {
+        l->cap = l->cap ? l->cap * 2 : 16;
+        l->ids = pim_renew(l->ids, l->cap, sizeof *l->ids);
+    }
+    l->ids[l->n++] = vals[0].u.i;
+    return 0;
+}
+
+static void
+listing_run(struct pim_job *job, struct pim_lease *lease, int failed)
+{
+    struct listing *l = (struct listing *)job;
+    struct pim_val id = pim_v_int(l->user_id);
+    struct pim_cond alive = pim_cond(PIM_MEMBER_IS_DELETE, PIM_EQ, pim_v_int(0));
+    struct pim_query query = {.kind = PIM_K_MEMBER,
+                              .index = PIM_MEMBER_BY_USER,
+                              .prefix = &id,
+                              .n_prefix = 1,
+                              .conds = &alive,
+                              .n_conds = 1,
+                              .cols = PIM_COL(PIM_MEMBER_GROUP)};
+    struct pim_err err = PIM_ERR_INIT;
+
+    l->rc = failed != 0 ? failed : pim_rec_list(lease, &query, on_group_id, l, &err);
+}
+
+static void
+listing_done(struct pim_job *job, int rc)
+{
+    struct listing *l = (struct listing *)job;
+
+    if (rc < 0)
+        l->rc = rc;
+    l->fn(l->ctx, l->rc < 0 ? l->rc : PIM_OK, l->ids, l->n);
+    free(l->ids);
+    free(l);
+}
+
+void
+pim_im_groups(struct pim_im *im, int64_t user_id, pim_groups_fn fn, void *ctx)
+{
+    struct listing *l = pim_new0(sizeof *l);
+    int rc;
+
+    l->user_id = user_id;
+    l->fn = fn;
+    l->ctx = ctx;
+    l->job.run = listing_run;
+    l->job.done = listing_done;
+    rc = pim_data_post(im->data, PIM_POOL_RECORDS_READ, &l->job);
+    if (rc != PIM_OK)
+        listing_done(&l->job, rc);
+}
+
 /* --- rows ------------------------------------------------------------------------------------------------------- */
 
 int32_t
@@ -173,6 +247,8 @@ pim_rows_take(void *ctx, uint32_t item, const struct pim_msg *msg)
     struct pim_row *row;
 
     (void)item;
+    if (rows->body_bytes >= PIM_ROWS_BYTES)
+        return 1;
     if (rows->n == rows->cap) {
         rows->cap = rows->cap ? rows->cap * 2 : 32;
         rows->rows = pim_renew(rows->rows, rows->cap, sizeof *rows->rows);

@@ -23,6 +23,8 @@ PIM_MUST_CHECK int pim_window_list(struct pim_im *im, struct pim_lease *lease, i
 /** The order of conversations in lists: below 0, 0, above 0. */
 int pim_conv_compare(const struct pim_conv *x, const struct pim_conv *y);
 
+#define PIM_ROWS_BYTES (128 * 1024) /* of bodies in one page; then it ends early */
+
 /* Rows copied out of the store. Owned by whoever owns the struct. */
 struct pim_rows {
     struct pim_row *rows; /* bodies are set by pim_rows_seal */
