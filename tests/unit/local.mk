@@ -18,4 +18,9 @@ tests_unit_plugin_fake_la_LDFLAGS = $(plugin_ldflags) -rpath $(plugindir)
 tests_unit_plugin_nothing_la_SOURCES = tests/unit/plugin/nothing.c
 tests_unit_plugin_nothing_la_CFLAGS = $(plugin_cflags)
 tests_unit_plugin_nothing_la_LDFLAGS = $(PIM_LDFLAGS) -module -avoid-version -shared -rpath $(plugindir)
+unit_tests += tests/unit/plugins/test_auth
+tests_unit_plugins_test_auth_SOURCES = tests/unit/plugins/test_auth.c
+tests_unit_plugins_test_auth_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -DBUILD_DIR='"$(abs_builddir)"'
+tests_unit_plugins_test_auth_LDADD = core/libplugin.a core/libutil.a $(CMOCKA_LIBS) -lcrypto
+EXTRA_tests_unit_plugins_test_auth_DEPENDENCIES = plugins/auth/auth.la
 endif
