@@ -23,4 +23,10 @@ tests_unit_plugins_test_auth_SOURCES = tests/unit/plugins/test_auth.c
 tests_unit_plugins_test_auth_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -DBUILD_DIR='"$(abs_builddir)"'
 tests_unit_plugins_test_auth_LDADD = core/libplugin.a core/libutil.a $(CMOCKA_LIBS) -lcrypto
 EXTRA_tests_unit_plugins_test_auth_DEPENDENCIES = plugins/auth/auth.la
+unit_tests += tests/unit/ctl/test_ctl
+tests_unit_ctl_test_ctl_SOURCES = tests/unit/ctl/test_ctl.c
+tests_unit_ctl_test_ctl_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) \
+	-DCTL_PROGRAM='"$(abs_builddir)/privateimctl"'
+tests_unit_ctl_test_ctl_LDADD = core/libctl.a core/libplugin.a core/libutil.a $(JANSSON_LIBS) $(CMOCKA_LIBS)
+EXTRA_tests_unit_ctl_test_ctl_DEPENDENCIES = privateimctl
 endif
