@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -800,6 +801,7 @@ pim_http_adapter_start(struct pim_http *http, struct pim_err *err)
     struct pim_http_adapter *adapter = pim_new0(sizeof *adapter);
     int rc = PIM_OK;
 
+    signal(SIGPIPE, SIG_IGN); /* libevent and OpenSSL write to sockets whose peers have gone */
     adapter->http = http;
     http->adapter = adapter;
     adapter->listeners = pim_new0(http->config.n_listens * sizeof *adapter->listeners);
