@@ -531,13 +531,32 @@ flush_one(struct pim_conn *conn, uint32_t at, struct pim_err *err)
     return rc;
 }
 
+/* Write the next n of the round; with the last of them the mark. */
+static int
+slice_write(struct pim_conn *conn, int64_t n, struct pim_err *err)
+{
+    struct sq_heads *heads = &conn->store->heads;
+    int rc = PIM_OK;
+
+    heads->slice_put = true;
+    while (rc == PIM_OK && n-- > 0 && heads->left_writing > 0) {
+        rc = flush_one(conn, next_in_order(heads), err);
+        heads->left_writing--;
+    }
+    if (rc == PIM_OK && heads->left_writing == 0 && heads->mark_next > heads->mark) {
+        rc = pim_sq_meta_put(conn, "mark", heads->mark_next, err);
+        if (rc == PIM_OK)
+            rc = pim_sq_meta_put(conn, "next_id", conn->store->next_id, err);
+        heads->mark_put = rc == PIM_OK;
+    }
+    return rc;
+}
+
 int
 pim_sq_heads_flush(struct pim_conn *conn, struct pim_err *err)
 {
     struct pim_store *store = conn->store;
     struct sq_heads *heads = &store->heads;
-    int64_t slice;
-    int rc = PIM_OK;
 
     if (conn->txn_rows == 0)
         return PIM_OK;
@@ -547,17 +566,23 @@ pim_sq_heads_flush(struct pim_conn *conn, struct pim_err *err)
         round_begin(conn);
     }
     /* a round is written while half as many rows come in as make the next one due */
-    slice = 1 + conn->txn_rows * heads->round_size / (store->scan_rows / 2);
-    heads->slice_put = true;
-    while (rc == PIM_OK && slice-- > 0 && heads->left_writing > 0) {
-        rc = flush_one(conn, next_in_order(heads), err);
-        heads->left_writing--;
-    }
-    if (rc == PIM_OK && heads->left_writing == 0 && heads->mark_next > heads->mark) {
-        rc = pim_sq_meta_put(conn, "mark", heads->mark_next, err);
-        if (rc == PIM_OK)
-            rc = pim_sq_meta_put(conn, "next_id", store->next_id, err);
-        heads->mark_put = rc == PIM_OK;
+    return slice_write(conn, 1 + conn->txn_rows * heads->round_size / (store->scan_rows / 2), err);
+}
+
+int
+pim_sq_heads_flush_all(struct pim_conn *conn, struct pim_err *err)
+{
+    struct sq_heads *heads = &conn->store->heads;
+    int rc = PIM_OK;
+
+    for (int round = 0; rc == PIM_OK && round < 2; round++) { /* what is left of the one that runs, then the rest */
+        rc = pim_sq_txn_begin(conn, err);
+        if (rc != PIM_OK)
+            break;
+        if (heads->left_writing == 0)
+            round_begin(conn);
+        rc = slice_write(conn, INT64_MAX, err);
+        rc = pim_sq_txn_end(conn, rc, true, err);
     }
     return rc;
 }

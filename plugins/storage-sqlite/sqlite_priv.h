@@ -97,6 +97,7 @@ struct pim_store {
     char *path;
     int lock_fd;
     uint32_t roles, flags;
+    bool ready; /* opened with all that belongs to it */
     uint32_t schema_version, schema_min_reader;
     struct sq_kind *kinds;
     uint32_t n_kinds;
@@ -239,6 +240,8 @@ int pim_sq_head_write(struct pim_conn *conn, uint32_t entry, struct pim_err *err
 int pim_sq_head_is_new(struct pim_conn *conn, uint32_t entry);
 /** Writer: write the next slice of dirty heads, before COMMIT. */
 int pim_sq_heads_flush(struct pim_conn *conn, struct pim_err *err);
+/** Writer, no transaction open: write all of them, so that the next start need not read rows. */
+int pim_sq_heads_flush_all(struct pim_conn *conn, struct pim_err *err);
 void pim_sq_heads_committed(struct pim_store *store);
 void pim_sq_heads_undone(struct pim_store *store);
 /** Any thread: the head as of the last commit, from memory. durable false on the writer: also what its transaction did.

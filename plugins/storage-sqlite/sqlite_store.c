@@ -354,6 +354,7 @@ pim_sq_open(const struct pim_host *host, const struct pim_schema *schema, const 
         pim_sq_close(&store);
         return rc;
     }
+    store->ready = true;
     info.roles = PIM_ROLE_RECORDS | PIM_ROLE_MESSAGES;
     info.caps = PIM_CAP_JOIN | PIM_CAP_DAY_INDEX | PIM_CAP_GROUP | PIM_CAP_CANCEL | PIM_CAP_BACKUP;
     info.write_conns_max = 1;
@@ -377,8 +378,11 @@ pim_sq_close(struct pim_store **storep)
 
     if (store == NULL)
         return;
-    if (store->writer != NULL && !atomic_load(&store->broken))
-        pim_sq_checkpoint(store->writer, true, NULL); /* the next start finds an empty WAL */
+    if (store->writer != NULL && store->ready && !atomic_load(&store->broken)) {
+        store->writer->call = NULL;
+        if (pim_sq_heads_flush_all(store->writer, NULL) == PIM_OK)
+            pim_sq_checkpoint(store->writer, true, NULL); /* the next start finds an empty WAL */
+    }
     pim_sq_conn_free(&store->writer);
     if (store->heads.buckets != NULL)
         pim_sq_heads_fini(store);
