@@ -1,0 +1,13 @@
+EXTRA_DIST += tests/fuzz/corpus
+# A libFuzzer target brings its own main; all of the tree is instrumented when configured with
+# --enable-fuzz --enable-sanitizer=address,undefined,fuzzer-no-link and clang.
+fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+if FUZZ
+noinst_PROGRAMS += tests/fuzz/fuzz_config tests/fuzz/fuzz_token
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c
+tests_fuzz_fuzz_config_LDADD = core/libconf.a core/libutil.a $(INIH_LIBS)
+tests_fuzz_fuzz_config_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_token_SOURCES = tests/fuzz/fuzz_token.c \
+	plugins/auth/token_parse.c plugins/auth/token_parse.h
+tests_fuzz_fuzz_token_LDFLAGS = $(fuzz_ldflags)
+endif
