@@ -30,7 +30,7 @@ uninstall-local:
 	cmp -s etc/privateim.conf "$(DESTDIR)$(pimconfdir)/privateim.conf" && \
 		rm -f "$(DESTDIR)$(pimconfdir)/privateim.conf" || true
 # Nobody links against a plugin: libtool's .la files stay at home.
-install-exec-hook:
+install-data-hook:
 	for la in $(plugin_LTLIBRARIES); do rm -f "$(DESTDIR)$(plugindir)/$${la##*/}"; done
 uninstall-hook:
 	for la in $(plugin_LTLIBRARIES:.la=.so); do rm -f "$(DESTDIR)$(plugindir)/$${la##*/}"; done

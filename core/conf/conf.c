@@ -1,6 +1,7 @@
 /* Defaults, the file, what follows from both. */
-#include "conf/conf_priv.h"
+#include "conf/conf.h"
 
+#include "conf/conf_priv.h"
 #include "util/mem.h"
 
 #include <errno.h>

@@ -1,0 +1,162 @@
+#!/bin/bash
+# What ./check does: builds, runs test programs area by area, counts, says which failed and why.
+#
+# A test program prints TAP, or nothing that looks like it: then its exit status is its one result. Programs are found by
+# their names: tests/AREA/test_*.py and tests/AREA/test_*.sh get the build directory; unit tests are the Makefile's.
+set -u
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$root/tools/packages.sh"
+. "$root/tools/build.sh"
+
+all_areas=(lint unit install conformance api fault browser fuzz asan tsan)
+build=$root/build-check
+logs=$build/logs
+fuzz_s=${PIM_FUZZ_S:-20}
+program_timeout_s=${PIM_TEST_TIMEOUT_S:-900}
+passed=0 failed=0
+
+if [[ ${1:-} == --list ]]; then
+    echo "${all_areas[*]}"
+    exit 0
+fi
+areas=("$@")
+[[ $# -gt 0 ]] || areas=("${all_areas[@]}")
+
+wants() {
+    local area
+    for area in "${areas[@]}"; do
+        [[ $area != "$1" ]] || return 0
+    done
+    return 1
+}
+
+# program NAME COMMAND...: run it, count its results.
+program() {
+    local name=$1 log ok not_ok status begin=$SECONDS
+    shift
+    log=$logs/${name//\//_}.log
+    timeout -k 10 "$program_timeout_s" "$@" > "$log" 2>&1 < /dev/null
+    status=$?
+    ok=$(grep -cE '^ok( |$)' "$log")
+    not_ok=$(grep -cE '^not ok( |$)' "$log")
+    # It ended badly without a word, or has no TAP at all.
+    if [[ $status != 0 && $not_ok == 0 ]]; then
+        not_ok=1
+    elif [[ $status == 0 && $((ok + not_ok)) == 0 ]]; then
+        ok=1
+    fi
+    passed=$((passed + ok))
+    failed=$((failed + not_ok))
+    if [[ $not_ok == 0 ]]; then
+        echo "ok      $name ($ok, $((SECONDS - begin)) s)"
+        return 0
+    fi
+    echo "FAILED  $name ($ok passed, $not_ok failed, status $status, $((SECONDS - begin)) s)"
+    if grep -qE '^not ok( |$)' "$log"; then
+        grep -E -A 8 '^not ok( |$)' "$log" | head -n 60 | sed 's/^/        /'
+    fi
+    tail -n 25 "$log" | sed 's/^/        /'
+    echo "        all of it: $log"
+    return 1
+}
+
+# A build that fails is a failed test of its own.
+build_or_count() {
+    local name=$1
+    shift
+    echo "building $name"
+    if build_tree "$@"; then
+        return 0
+    fi
+    failed=$((failed + 1))
+    return 1
+}
+
+units_run() { # DIR PREFIX [WRAPPER...]
+    local dir=$1 prefix=$2 test
+    shift 2
+    if ! make -s -C "$dir" -j"$(nproc)" check-programs > "$logs/$prefix-programs.log" 2>&1; then
+        tail -n 40 "$logs/$prefix-programs.log"
+        echo "FAILED  building $prefix tests"
+        failed=$((failed + 1))
+        return
+    fi
+    for test in $(make -s -C "$dir" unit-list); do
+        CMOCKA_MESSAGE_OUTPUT=TAP program "$prefix/${test#tests/unit/}" "$@" "$dir/$test"
+    done
+}
+
+scripts_run() { # AREA DIR PREFIX
+    local script
+    for script in "$root/tests/$1"/test_*.py; do
+        [[ ! -e $script ]] || program "$3/$(basename "$script")" /usr/bin/python3 "$script" "$2"
+    done
+    for script in "$root/tests/$1"/test_*.sh; do
+        [[ ! -e $script ]] || program "$3/$(basename "$script")" /bin/bash "$script" "$2"
+    done
+}
+
+begin=$SECONDS
+need_packages "${build_packages[@]}" "${test_packages[@]}"
+mkdir -p "$logs"
+
+if wants lint; then
+    program lint/layers /usr/bin/python3 "$root/tools/lint-layers" "$root"
+fi
+
+plain=(unit install conformance api fault browser)
+for area in "${plain[@]}"; do
+    if wants "$area"; then
+        build_or_count server "$build/plain" --enable-failpoints --enable-test-echo || areas=()
+        break
+    fi
+done
+if wants unit; then
+    units_run "$build/plain" unit
+fi
+if wants install; then
+    program install/test_install.sh /bin/bash "$root/tools/test_install.sh" "$build/plain"
+fi
+if wants conformance || wants api || wants fault || wants browser; then
+    make -s -C "$build/plain" -j"$(nproc)" check-programs > "$logs/programs.log" 2>&1
+fi
+for area in conformance api fault browser; do
+    if wants "$area"; then
+        scripts_run "$area" "$build/plain" "$area"
+    fi
+done
+
+if wants fuzz && build_or_count "fuzz targets" "$build/fuzz" CC=clang --enable-fuzz \
+    --enable-sanitizer=address,undefined,fuzzer-no-link; then
+    for target in "$build"/fuzz/tests/fuzz/fuzz_*; do
+        [[ -f $target && -x $target ]] || continue
+        name=$(basename "$target")
+        found=$build/fuzz/found/$name
+        mkdir -p "$found"
+        corpus=()
+        [[ ! -d $root/tests/fuzz/corpus/${name#fuzz_} ]] || corpus=("$root/tests/fuzz/corpus/${name#fuzz_}")
+        program "fuzz/$name" "$target" -max_total_time="$fuzz_s" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+            -artifact_prefix="$logs/" "$found" "${corpus[@]}"
+    done
+fi
+
+if wants asan && build_or_count "with AddressSanitizer" "$build/asan" --enable-failpoints --enable-test-echo \
+    --enable-sanitizer=address,undefined; then
+    export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
+    units_run "$build/asan" asan
+    scripts_run api "$build/asan" asan-api
+    unset ASAN_OPTIONS UBSAN_OPTIONS
+fi
+
+if wants tsan && build_or_count "with ThreadSanitizer" "$build/tsan" --enable-failpoints --enable-sanitizer=thread; then
+    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+    # its shadow memory does not stand kernels that spread mappings widely
+    wrapper=()
+    ! setarch -R true 2> /dev/null || wrapper=(setarch -R)
+    units_run "$build/tsan" tsan "${wrapper[@]}"
+    unset TSAN_OPTIONS
+fi
+
+echo "$(((SECONDS - begin) / 60)) min $(((SECONDS - begin) % 60)) s"
+echo "$passed passed, $failed failed"
+[[ $failed == 0 && $passed -gt 0 ]]
