@@ -38,7 +38,7 @@ make_value() { make -s -C "$build" --no-print-directory -f - print-value <<< "in
 print-value: ; @echo \$($1)"; }
 
 [[ -f $build/Makefile ]] && make -s -C "$build" > /dev/null || { echo 'Bail out! the build fails'; exit 1; }
-p=$top/$(make_value prefix)
+p=$top$(make_value prefix)
 ok "make install" make -s -C "$build" install DESTDIR="$top"
 for file in sbin/privateimd bin/privateimctl lib/pkgconfig/privateim.pc lib/systemd/system/privateim.service \
     lib/sysusers.d/privateim.conf lib/tmpfiles.d/privateim.conf share/man/man8/privateimd.8 share/man/man1/privateimctl.1 \
@@ -46,7 +46,7 @@ for file in sbin/privateimd bin/privateimctl lib/pkgconfig/privateim.pc lib/syst
     include/privateim/storage.h include/privateim/auth.h; do
     ok "$file is there" test -s "$p/$file"
 done
-conf=$top/$(make_value pimconfdir)/privateim.conf
+conf=$top$(make_value pimconfdir)/privateim.conf
 ok "privateim.conf is 0640" mode_is "$conf" 640
 ok "no libtool files among the plugins" bash -c "! ls '$p'/lib/privateim/plugins/*.la"
 ok "no placeholder is left" lacks_placeholders "$p/lib/systemd" "$p/lib/sysusers.d" "$p/lib/tmpfiles.d" "$p/share/man" "$conf"
