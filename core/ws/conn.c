@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,7 +27,9 @@ struct ws_conn *
 ws_conn_new(struct ws_worker *worker, int fd, SSL *ssl)
 {
     struct ws_conn *conn = pim_new0(sizeof *conn);
+    int one = 1;
 
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* a turn's output is gathered already */
     conn->worker = worker;
     conn->fd = fd;
     conn->ssl = ssl;
