@@ -16,3 +16,10 @@ core_libim_a_SOURCES = \
 	core/im/sync.c core/im/sync.h \
 	core/im/types.h \
 	core/im/window.c core/im/window.h
+core_libim_a_SOURCES += \
+	core/im/account.c core/im/account.h core/im/account_priv.h \
+	core/im/friend.c core/im/friend.h \
+	core/im/group.c core/im/group.h \
+	core/im/session.c core/im/session.h \
+	core/im/session_cache.c core/im/session_cache.h \
+	core/im/throttle.c core/im/throttle.h
