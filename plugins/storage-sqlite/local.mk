@@ -19,3 +19,8 @@ plugins_storage_sqlite_storage_sqlite_la_SOURCES = $(storage_sqlite_sources)
 plugins_storage_sqlite_storage_sqlite_la_CFLAGS = $(plugin_cflags) $(SQLITE_CFLAGS)
 plugins_storage_sqlite_storage_sqlite_la_LDFLAGS = $(plugin_ldflags)
 plugins_storage_sqlite_storage_sqlite_la_LIBADD = $(SQLITE_LIBS)
+
+# The same code for the tests and the bench, which call it without a dlopen.
+noinst_LIBRARIES += plugins/storage-sqlite/libstorage_sqlite.a
+plugins_storage_sqlite_libstorage_sqlite_a_SOURCES = $(storage_sqlite_sources)
+plugins_storage_sqlite_libstorage_sqlite_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)

@@ -24,7 +24,8 @@ skip_row(struct pim_conn *conn, const struct pim_append_item *item, int64_t id, 
 }
 
 static int
-row(struct pim_conn *conn, sqlite3_stmt *stmt, const struct pim_append_item *item, int64_t id, int64_t prev, struct pim_err *err)
+row(struct pim_conn *conn, sqlite3_stmt *stmt, const struct pim_append_item *item, int64_t id, int64_t prev,
+    struct pim_err *err)
 {
     int rc;
 

@@ -29,20 +29,21 @@ step_check(struct write_step *s, struct pim_err *err)
     int rc = PIM_OK;
 
     if (w->verb < PIM_W_GUARD || w->verb > PIM_W_DELETE || w->n_cells > 64 || w->n_conds > 32)
-        return pim_sq_err(err, PIM_ERR_INVALID, "apply: step %u has verb %u, %u cells, %u conditions", s->number, w->verb,
-                          w->n_cells, w->n_conds);
+        return pim_sq_err(err, PIM_ERR_INVALID, "apply: step %u has verb %u, %u cells, %u conditions", s->number,
+                          w->verb, w->n_cells, w->n_conds);
     for (uint32_t i = 0; rc == PIM_OK && i < w->n_cells; i++) {
         const struct pim_cell *cell = &w->cells[i];
 
         if (cell->col >= kind->n_cols || cell->verb > PIM_ADD ||
             (cell->verb == PIM_ADD && kind->cols[cell->col].type != PIM_INT))
-            return pim_sq_err(err, PIM_ERR_INVALID, "apply: step %u changes column %u with verb %u", s->number, cell->col,
-                              cell->verb);
+            return pim_sq_err(err, PIM_ERR_INVALID, "apply: step %u changes column %u with verb %u", s->number,
+                              cell->col, cell->verb);
         rc = pim_sq_val_check(&kind->cols[cell->col], &cell->val, true, err);
     }
     for (uint32_t i = 0; rc == PIM_OK && i < w->n_conds; i++) {
         if (w->conds[i].col >= kind->n_cols || w->conds[i].op > PIM_GE)
-            return pim_sq_err(err, PIM_ERR_INVALID, "apply: step %u has a condition on column %u", s->number, w->conds[i].col);
+            return pim_sq_err(err, PIM_ERR_INVALID, "apply: step %u has a condition on column %u", s->number,
+                              w->conds[i].col);
         rc = pim_sq_val_check(&kind->cols[w->conds[i].col], &w->conds[i].val, false, err);
     }
     if (rc != PIM_OK || w->verb == PIM_W_INSERT)
@@ -58,7 +59,8 @@ step_check(struct write_step *s, struct pim_err *err)
             for (k = 0; k < w->n_cells && w->cells[k].col != col; k++)
                 continue;
             if (k == w->n_cells)
-                return pim_sq_err(err, PIM_ERR_INVALID, "apply: step %u has no value for key column %u", s->number, col);
+                return pim_sq_err(err, PIM_ERR_INVALID, "apply: step %u has no value for key column %u", s->number,
+                                  col);
             s->key[i] = w->cells[k].val;
         }
         rc = pim_sq_val_check(&kind->cols[col], &s->key[i], false, err);
@@ -218,9 +220,9 @@ insert(struct write_step *s, struct pim_err *err)
 static int
 update(struct write_step *s, uint64_t mask, uint32_t *out_changed, struct pim_err *err)
 {
-    static const char *const forms[] = {
-        [PIM_SET] = "%s\"%s\" = ?", [PIM_MAX] = "%s\"%s\" = max(ifnull(\"%s\", ?%u), ?%u)",
-        [PIM_ADD] = "%s\"%s\" = ifnull(\"%s\", 0) + ?"};
+    static const char *const forms[] = {[PIM_SET] = "%s\"%s\" = ?",
+                                        [PIM_MAX] = "%s\"%s\" = max(ifnull(\"%s\", ?%u), ?%u)",
+                                        [PIM_ADD] = "%s\"%s\" = ifnull(\"%s\", 0) + ?"};
     const struct pim_write *w = s->write;
     uint64_t sig[SIG_MAX], hash;
     uint32_t n = sig_begin(s, OP_UPDATE, s->returning, sig);
@@ -307,7 +309,8 @@ step_run(struct write_step *s, struct pim_err *err)
 
     if (w->verb == PIM_W_INSERT)
         return insert(s, err);
-    if (w->verb == PIM_W_UPSERT || w->verb == PIM_W_GUARD || w->n_conds > 0 || w->flags != 0 || (w->verb == PIM_W_UPDATE && !change)) {
+    if (w->verb == PIM_W_UPSERT || w->verb == PIM_W_GUARD || w->n_conds > 0 || w->flags != 0 ||
+        (w->verb == PIM_W_UPDATE && !change)) {
         bool give_row = w->verb == PIM_W_GUARD || (!change && w->verb != PIM_W_DELETE);
 
         rc = look(s, give_row && s->returning != 0, &found, &holds, err);
@@ -349,12 +352,14 @@ pim_sq_apply(struct pim_conn *conn, const struct pim_call *call, struct pim_appl
         return rc;
     for (uint32_t i = 0; rc == PIM_OK && i < apply->n_writes; i++) {
         struct pim_write *w = PIM_AT(struct pim_write, apply->writes, apply->write_size, i);
-        struct write_step s = {.conn = conn, .write = w, .kind = pim_sq_kind(conn->store, w->kind), .number = i, .row = row, .ctx = ctx};
+        struct write_step s = {
+            .conn = conn, .write = w, .kind = pim_sq_kind(conn->store, w->kind), .number = i, .row = row, .ctx = ctx};
 
         w->result = PIM_OK;
         w->matched = 0;
         if (s.kind == NULL || w->index >= s.kind->n_indexes || !s.kind->indexes[w->index].unique) {
-            rc = pim_sq_err(err, PIM_ERR_INVALID, "apply: step %u: kind %u has no unique index %u", i, w->kind, w->index);
+            rc = pim_sq_err(err, PIM_ERR_INVALID, "apply: step %u: kind %u has no unique index %u", i, w->kind,
+                            w->index);
         } else {
             s.index = &s.kind->indexes[w->index];
             s.returning = s.kind->n_cols < 64 ? w->returning & ((1ull << s.kind->n_cols) - 1) : w->returning;

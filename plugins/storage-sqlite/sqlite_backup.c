@@ -19,16 +19,20 @@ static int
 finish(sqlite3 *db, const char *name, struct pim_err *err)
 {
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_exec(db, "PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL;"
-                              "INSERT OR REPLACE INTO store (name, value) VALUES ('is_backup', 1)", NULL, NULL, NULL);
+    int rc = sqlite3_exec(db,
+                          "PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL;"
+                          "INSERT OR REPLACE INTO store (name, value) VALUES ('is_backup', 1)",
+                          NULL, NULL, NULL);
 
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
-    if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") == 0)
+    if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW &&
+        strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") == 0)
         rc = PIM_OK;
     else
         rc = pim_sq_err(err, rc == SQLITE_FULL ? PIM_ERR_FULL : PIM_ERR_CORRUPT, "the backup %s is not good: %s", name,
-                        stmt != NULL && rc == SQLITE_OK ? (const char *)sqlite3_column_text(stmt, 0) : sqlite3_errmsg(db));
+                        stmt != NULL && rc == SQLITE_OK ? (const char *)sqlite3_column_text(stmt, 0)
+                                                        : sqlite3_errmsg(db));
     sqlite3_finalize(stmt);
     return rc;
 }
@@ -50,7 +54,8 @@ copy(struct pim_conn *conn, sqlite3 *to, struct pim_err *err)
         if (step == SQLITE_DONE)
             break;
         if (step != SQLITE_OK && step != SQLITE_BUSY && step != SQLITE_LOCKED)
-            rc = pim_sq_err(err, (step & 0xff) == SQLITE_FULL ? PIM_ERR_FULL : PIM_ERR_INTERNAL, "backup: %s", sqlite3_errstr(step));
+            rc = pim_sq_err(err, (step & 0xff) == SQLITE_FULL ? PIM_ERR_FULL : PIM_ERR_INTERNAL, "backup: %s",
+                            sqlite3_errstr(step));
         else
             rc = pim_sq_stopped(conn, err);
     }

@@ -112,7 +112,8 @@ pim_sq_fail(struct pim_conn *conn, int rc, const char *what, struct pim_err *err
 
 /* --- statements ------------------------------------------------------------------------------------------------- */
 
-#define MSG_COLS "id, kind, a, b, seq, prev, created_ms, day, ord, msg_id, sender_id, type, expire_ms, body_hash, cid, body"
+#define MSG_COLS                                                                                                       \
+    "id, kind, a, b, seq, prev, created_ms, day, ord, msg_id, sender_id, type, expire_ms, body_hash, cid, body"
 #define CONV_IS "kind = ?1 AND a = ?2 AND b = ?3"
 
 static const char *const stmt_sql[SQ_STMTS] = {
@@ -124,10 +125,13 @@ static const char *const stmt_sql[SQ_STMTS] = {
     [SQ_SAVE_END] = "RELEASE s",
     [SQ_SAVE_UNDO] = "ROLLBACK TO s",
     [SQ_DATA_VERSION] = "PRAGMA data_version",
-    [SQ_MSG_INSERT] = "INSERT INTO msg (" MSG_COLS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-    [SQ_SKIP_INSERT] = "INSERT OR REPLACE INTO skip (kind, a, b, seq, id, created_ms, day) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    [SQ_HEAD_PUT] = "INSERT OR REPLACE INTO head (kind, a, b, seq, ord, msg_id, id, floor_seq, floor_ms, last_ms, last_day)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [SQ_MSG_INSERT] =
+        "INSERT INTO msg (" MSG_COLS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    [SQ_SKIP_INSERT] =
+        "INSERT OR REPLACE INTO skip (kind, a, b, seq, id, created_ms, day) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQ_HEAD_PUT] =
+        "INSERT OR REPLACE INTO head (kind, a, b, seq, ord, msg_id, id, floor_seq, floor_ms, last_ms, last_day)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     [SQ_HEAD_GET] = "SELECT seq, ord, msg_id, id, floor_seq, floor_ms, last_ms, last_day FROM head WHERE " CONV_IS,
     [SQ_META_PUT] = "INSERT OR REPLACE INTO store (name, value) VALUES (?1, ?2)",
     [SQ_MSG_HOP] = "SELECT kind, a, b, seq, prev, created_ms, day FROM msg WHERE id = ?1",
@@ -140,14 +144,16 @@ static const char *const stmt_sql[SQ_STMTS] = {
     [SQ_MSG_REDACT] = "UPDATE msg SET body = x'' WHERE id = ?1",
     [SQ_HEAD_LIST] = "SELECT kind, a, b, seq, ord, msg_id, id, floor_seq, floor_ms, last_ms, last_day FROM head"
                      " WHERE (kind, a, b) > (?1, ?2, ?3) ORDER BY kind, a, b LIMIT ?4",
-    [SQ_MSG_SCAN] = "SELECT id, kind, a, b, seq, prev, created_ms, day, ord, msg_id FROM msg WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [SQ_MSG_SCAN] =
+        "SELECT id, kind, a, b, seq, prev, created_ms, day, ord, msg_id FROM msg WHERE id > ?1 ORDER BY id LIMIT ?2",
 };
 
 sqlite3_stmt *
 pim_sq_stmt(struct pim_conn *conn, enum sq_stmt which, struct pim_err *err)
 {
     if (conn->stmts[which] == NULL) {
-        int rc = sqlite3_prepare_v3(conn->db, stmt_sql[which], -1, SQLITE_PREPARE_PERSISTENT, &conn->stmts[which], NULL);
+        int rc =
+            sqlite3_prepare_v3(conn->db, stmt_sql[which], -1, SQLITE_PREPARE_PERSISTENT, &conn->stmts[which], NULL);
 
         if (rc != SQLITE_OK) {
             pim_sq_fail(conn, rc, "prepare", err);
@@ -201,8 +207,8 @@ why_stop(struct pim_conn *conn)
         return 0;
     if (PIM_HAS(struct pim_call, call, cancelled) && __atomic_load_n(call->cancelled, __ATOMIC_RELAXED) != 0)
         return PIM_ERR_CANCELLED;
-    if (PIM_IN(struct pim_call, call, deadline_ms) && call->deadline_ms != 0 && PIM_HAS(struct pim_host, host, now_ms) &&
-        host->now_ms(host) > call->deadline_ms)
+    if (PIM_IN(struct pim_call, call, deadline_ms) && call->deadline_ms != 0 &&
+        PIM_HAS(struct pim_host, host, now_ms) && host->now_ms(host) > call->deadline_ms)
         return PIM_ERR_TIMEOUT;
     return 0;
 }
@@ -235,9 +241,11 @@ pim_sq_enter(struct pim_conn *conn, const struct pim_call *call, bool writes, st
     conn->stop_rc = 0;
     conn->call = call;
     if (atomic_load_explicit(&conn->store->broken, memory_order_relaxed))
-        return pim_sq_err(err, PIM_ERR_UNAVAILABLE, "the database %s has failed a write; start anew", conn->store->path);
+        return pim_sq_err(err, PIM_ERR_UNAVAILABLE, "the database %s has failed a write; start anew",
+                          conn->store->path);
     if (writes && !conn->writer)
-        return pim_sq_err(err, PIM_ERR_READONLY, "this connection only reads; PIM_CALL_WRITER opens the one that writes");
+        return pim_sq_err(err, PIM_ERR_READONLY,
+                          "this connection only reads; PIM_CALL_WRITER opens the one that writes");
     return pim_sq_stopped(conn, err);
 }
 
@@ -311,7 +319,8 @@ pim_sq_checkpoint(struct pim_conn *conn, bool truncate, struct pim_err *err)
     int rc;
 
     clock_gettime(CLOCK_MONOTONIC, &from);
-    rc = sqlite3_wal_checkpoint_v2(conn->db, NULL, truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    rc = sqlite3_wal_checkpoint_v2(conn->db, NULL, truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
+                                   NULL, NULL);
     clock_gettime(CLOCK_MONOTONIC, &to);
     us = (to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000;
     if (us > atomic_load(&store->checkpoint_us_max))
@@ -370,7 +379,8 @@ commit(struct pim_conn *conn, struct pim_err *err)
         char why[300];
 
         pim_sq_fail(conn, rc, "COMMIT", err);
-        snprintf(why, sizeof why, "the outcome of a commit to %s is unknown: %s", store->path, sqlite3_errmsg(conn->db));
+        snprintf(why, sizeof why, "the outcome of a commit to %s is unknown: %s", store->path,
+                 sqlite3_errmsg(conn->db));
         fatal(store, why);
         sqlite3_reset(stmt);
         rollback(conn);
@@ -494,8 +504,9 @@ pim_sq_conn_new(struct pim_store *store, bool writer, struct pim_conn **out_conn
     rc = sqlite3_open_v2(store->path, &conn->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
                          pim_sqlite_fault_vfs());
     if (rc != SQLITE_OK) {
-        rc = pim_sq_err(err, (rc & 0xff) == SQLITE_NOTADB ? PIM_ERR_CORRUPT : PIM_ERR_UNAVAILABLE, "%s cannot be opened: %s",
-                        store->path, conn->db != NULL ? sqlite3_errmsg(conn->db) : "no memory");
+        rc = pim_sq_err(err, (rc & 0xff) == SQLITE_NOTADB ? PIM_ERR_CORRUPT : PIM_ERR_UNAVAILABLE,
+                        "%s cannot be opened: %s", store->path,
+                        conn->db != NULL ? sqlite3_errmsg(conn->db) : "no memory");
         goto fail;
     }
     sqlite3_busy_timeout(conn->db, BUSY_MS);

@@ -14,12 +14,12 @@
 /* --- the table -------------------------------------------------------------------------------------------------- */
 
 #define ROTL(x, n) (((x) << (n)) | ((x) >> (64 - (n))))
-#define ROUND(v0, v1, v2, v3)                                                                                           \
-    do {                                                                                                                \
-        v0 += v1, v1 = ROTL(v1, 13), v1 ^= v0, v0 = ROTL(v0, 32);                                                       \
-        v2 += v3, v3 = ROTL(v3, 16), v3 ^= v2;                                                                          \
-        v0 += v3, v3 = ROTL(v3, 21), v3 ^= v0;                                                                          \
-        v2 += v1, v1 = ROTL(v1, 17), v1 ^= v2, v2 = ROTL(v2, 32);                                                       \
+#define ROUND(v0, v1, v2, v3)                                                                                          \
+    do {                                                                                                               \
+        v0 += v1, v1 = ROTL(v1, 13), v1 ^= v0, v0 = ROTL(v0, 32);                                                      \
+        v2 += v3, v3 = ROTL(v3, 16), v3 ^= v2;                                                                         \
+        v0 += v3, v3 = ROTL(v3, 21), v3 ^= v0;                                                                         \
+        v2 += v1, v1 = ROTL(v1, 17), v1 ^= v2, v2 = ROTL(v2, 32);                                                      \
     } while (0)
 
 /* SipHash-1-3 of three words: users choose with whom they talk, so they must not choose the bucket. */
@@ -165,8 +165,14 @@ add_locked(struct sq_heads *heads, uint32_t bucket, int32_t kind, int64_t a, int
         at = heads->n_entries++;
     }
     entry = sq_entry_at(heads, at);
-    *entry = (struct sq_entry){
-        .a = a, .b = b, .kind = kind, .next = heads->buckets[bucket], .h = *h, .disk_id = h->id, .live = true, .used = true};
+    *entry = (struct sq_entry){.a = a,
+                               .b = b,
+                               .kind = kind,
+                               .next = heads->buckets[bucket],
+                               .h = *h,
+                               .disk_id = h->id,
+                               .live = true,
+                               .used = true};
     heads->buckets[bucket] = at;
     heads->n_live++;
     return at;
@@ -245,8 +251,8 @@ pend_locked(struct sq_heads *heads, uint32_t at)
 }
 
 int
-pim_sq_head_pin(struct pim_conn *conn, int32_t kind, int64_t a, int64_t b, uint32_t *out_entry, struct sq_head **out_head,
-                struct pim_err *err)
+pim_sq_head_pin(struct pim_conn *conn, int32_t kind, int64_t a, int64_t b, uint32_t *out_entry,
+                struct sq_head **out_head, struct pim_err *err)
 {
     struct sq_heads *heads = &conn->store->heads;
     uint32_t bucket, at;
@@ -271,7 +277,8 @@ pim_sq_head_pin(struct pim_conn *conn, int32_t kind, int64_t a, int64_t b, uint3
     if (rc != PIM_OK)
         return pim_sq_err(err, rc, "no memory");
     *out_entry = at;
-    *out_head = &heads->pending[sq_entry_at(heads, at)->pend - 1].h; /* the writer's own until COMMIT; until the next pin */
+    *out_head =
+        &heads->pending[sq_entry_at(heads, at)->pend - 1].h; /* the writer's own until COMMIT; until the next pin */
     return PIM_OK;
 }
 
@@ -339,33 +346,45 @@ by_key(const void *x, const void *y)
     return p->b < q->b ? -1 : p->b > q->b;
 }
 
-static bool
+/* The run that takes the next dirty head; NULL: no memory. */
+static struct sq_run *
+run_with_room(struct sq_heads *heads)
+{
+    struct sq_run *run = heads->n_fresh > 0 ? &heads->fresh[heads->n_fresh - 1] : NULL;
+
+    if (run != NULL && run->n < RUN)
+        return run;
+    if (run != NULL)
+        qsort(run->items, run->n, sizeof *run->items, by_key);
+    if (heads->n_fresh == heads->cap_fresh) {
+        uint32_t cap = heads->cap_fresh ? heads->cap_fresh * 2 : 16;
+        struct sq_run *fresh = realloc(heads->fresh, cap * sizeof *fresh);
+
+        if (fresh == NULL)
+            return NULL;
+        heads->fresh = fresh;
+        heads->cap_fresh = cap;
+    }
+    run = &heads->fresh[heads->n_fresh];
+    *run = (struct sq_run){.items = malloc(RUN * sizeof *run->items)};
+    if (run->items == NULL)
+        return NULL;
+    heads->n_fresh++;
+    return run;
+}
+
+static void
 enqueue(struct sq_heads *heads, uint32_t at)
 {
     struct sq_entry *entry = sq_entry_at(heads, at);
-    struct sq_run *run = heads->n_fresh > 0 ? &heads->fresh[heads->n_fresh - 1] : NULL;
+    struct sq_run *run = run_with_room(heads);
 
-    if (run == NULL || run->n == RUN) {
-        if (run != NULL)
-            qsort(run->items, run->n, sizeof *run->items, by_key);
-        if (heads->n_fresh == heads->cap_fresh) {
-            uint32_t cap = heads->cap_fresh ? heads->cap_fresh * 2 : 16;
-            struct sq_run *fresh = realloc(heads->fresh, cap * sizeof *fresh);
-
-            if (fresh == NULL)
-                return false;
-            heads->fresh = fresh;
-            heads->cap_fresh = cap;
-        }
-        run = &heads->fresh[heads->n_fresh];
-        *run = (struct sq_run){.items = malloc(RUN * sizeof *run->items)};
-        if (run->items == NULL)
-            return false;
-        heads->n_fresh++;
+    if (run == NULL) {
+        heads->mark_stays = true; /* a start reads more, and finds it */
+        return;
     }
     run->items[run->n++] = (struct sq_dirty){.a = entry->a, .b = entry->b, .kind = entry->kind, .entry = at};
     entry->queued = true;
-    return true;
 }
 
 void
@@ -386,12 +405,12 @@ pim_sq_heads_committed(struct pim_store *store)
             entry->disk_id = pending->h.id;
     }
     pthread_mutex_unlock(&heads->lock);
-    /* Queues are the writer's own. Without memory for one the mark stays where it is, and a start reads more. */
+    /* queues are the writer's own */
     for (uint32_t i = 0; i < heads->n_pending; i++) {
         struct sq_entry *entry = sq_entry_at(heads, heads->pending[i].entry);
 
-        if (entry->dirty && !entry->queued && !enqueue(heads, heads->pending[i].entry))
-            heads->mark_next = heads->mark;
+        if (entry->dirty && !entry->queued)
+            enqueue(heads, heads->pending[i].entry);
     }
     heads->n_pending = 0;
     if (heads->mark_put)
@@ -516,8 +535,10 @@ flush_one(struct pim_conn *conn, uint32_t at, struct pim_err *err)
     pthread_mutex_lock(&heads->lock);
     rc = pend_locked(heads, at);
     pthread_mutex_unlock(&heads->lock);
-    if (rc != PIM_OK)
+    if (rc != PIM_OK) {
+        heads->mark_stays = true; /* no queue has it any more */
         return pim_sq_err(err, rc, "no memory");
+    }
     pending = &heads->pending[entry->pend - 1];
     if (pending->on_disk)
         return PIM_OK;
@@ -543,7 +564,7 @@ slice_write(struct pim_conn *conn, int64_t n, struct pim_err *err)
         rc = flush_one(conn, next_in_order(heads), err);
         heads->left_writing--;
     }
-    if (rc == PIM_OK && heads->left_writing == 0 && heads->mark_next > heads->mark) {
+    if (rc == PIM_OK && heads->left_writing == 0 && heads->mark_next > heads->mark && !heads->mark_stays) {
         rc = pim_sq_meta_put(conn, "mark", heads->mark_next, err);
         if (rc == PIM_OK)
             rc = pim_sq_meta_put(conn, "next_id", conn->store->next_id, err);
@@ -601,22 +622,24 @@ pim_sq_heads_scan(struct pim_conn *conn, struct pim_err *err)
     sqlite3_bind_int64(stmt, 1, store->heads.mark);
     sqlite3_bind_int64(stmt, 2, INT64_MAX);
     while (rc == PIM_OK && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
-        int64_t id = sqlite3_column_int64(stmt, 0), seq = sqlite3_column_int64(stmt, 4), prev = sqlite3_column_int64(stmt, 5);
+        int64_t id = sqlite3_column_int64(stmt, 0), seq = sqlite3_column_int64(stmt, 4),
+                prev = sqlite3_column_int64(stmt, 5);
         struct sq_head *h;
         uint32_t entry;
 
         if (id >= store->next_id)
             store->next_id = id + 1;
-        rc = pim_sq_head_pin(conn, sqlite3_column_int(stmt, 1), sqlite3_column_int64(stmt, 2), sqlite3_column_int64(stmt, 3),
-                             &entry, &h, err);
+        rc = pim_sq_head_pin(conn, sqlite3_column_int(stmt, 1), sqlite3_column_int64(stmt, 2),
+                             sqlite3_column_int64(stmt, 3), &entry, &h, err);
         if (rc != PIM_OK || seq <= h->seq)
             continue; /* the table has it already */
         if (seq != h->seq + 1 || prev != h->id) {
             rc = pim_sq_err(err, PIM_ERR_CORRUPT,
                             "%s: row %lld (conversation %d/%lld/%lld, number %lld) does not follow number %lld; option "
                             "check=rebuild makes heads anew from the rows",
-                            store->path, (long long)id, sqlite3_column_int(stmt, 1), (long long)sqlite3_column_int64(stmt, 2),
-                            (long long)sqlite3_column_int64(stmt, 3), (long long)seq, (long long)h->seq);
+                            store->path, (long long)id, sqlite3_column_int(stmt, 1),
+                            (long long)sqlite3_column_int64(stmt, 2), (long long)sqlite3_column_int64(stmt, 3),
+                            (long long)seq, (long long)h->seq);
             continue;
         }
         h->seq = seq;

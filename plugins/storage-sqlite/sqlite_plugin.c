@@ -2,19 +2,26 @@
 #include "sqlite_priv.h"
 
 static const struct pim_option options[] = {
-    {"path", "path", NULL, NULL, NULL, "The database file. Its directory must exist; a lock file and SQLite's -wal and -shm stand beside it.",
+    {"path", "path", NULL, NULL, NULL,
+     "The database file. Its directory must exist; a lock file and SQLite's -wal and -shm stand beside it.",
      PIM_OPT_REQUIRED},
     {"writer_cache_mb", "int", "64", "1", "65536", "Page cache of the connection that writes, MiB.", 0},
     {"reader_cache_mb", "int", "16", "1", "65536", "Page cache of each connection that reads, MiB.", 0},
     {"checkpoint_pages", "int", "1000", "10", "1000000",
-     "Pages (4 KiB) in the write-ahead log after which a commit copies them into the database. More is faster, with longer stalls.", 0},
-    {"heads_max", "int", "200000", "100", "100000000", "Conversations whose newest row is kept in memory, some 110 bytes each.", 0},
+     "Pages (4 KiB) in the write-ahead log after which a commit copies them into the database. More is faster, with "
+     "longer stalls.",
+     0},
+    {"heads_max", "int", "200000", "100", "100000000",
+     "Conversations whose newest row is kept in memory, some 110 bytes each.", 0},
     {"scan_rows", "int", "200000", "10", "100000000",
      "Messages that a start may have to read again (0.3 us each); fewer means more writing while running.", 0},
-    {"retain_days", "int", "0", "0", "36500", "Messages older than this are deleted, but never a conversation's newest; 0 keeps all.", 0},
+    {"retain_days", "int", "0", "0", "36500",
+     "Messages older than this are deleted, but never a conversation's newest; 0 keeps all.", 0},
     {"max_pages", "int", "0", "0", "4294967294", "Largest size of the database, pages of 4 KiB; 0 is no limit.", 0},
     {"check", "string", "none", NULL, NULL,
-     "At open: none, check (walk heads, pointers and skips; refuse to start on a fault), rebuild (make them anew from the rows, then check).", 0},
+     "At open: none, check (walk heads, pointers and skips; refuse to start on a fault), rebuild (make them anew from "
+     "the rows, then check).",
+     0},
 };
 
 static const struct pim_storage_ops ops = {

@@ -20,8 +20,8 @@
 #include <stdbool.h>
 
 #define SQ_COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define SQ_SKIP 64                       /* every 64th row of a conversation has a row in skip */
-#define SQ_VALUE_MAX (16u << 20)         /* bytes of one value or body */
+#define SQ_SKIP 64               /* every 64th row of a conversation has a row in skip */
+#define SQ_VALUE_MAX (16u << 20) /* bytes of one value or body */
 #define SQ_APPEND_ITEMS_MAX 4096
 #define SQ_APPEND_BYTES_MAX (64ull << 20)
 
@@ -51,7 +51,8 @@ struct sq_head { /* where a conversation's log ends; seq 0: it has no row */
     int64_t seq, ord, msg_id, id, floor_seq, floor_ms, last_ms;
     int32_t last_day;
 };
-struct sq_entry { /* guarded by heads.lock; kind, a, b, pend and the flags dirty, queued are written by the writer's thread alone */
+struct
+    sq_entry { /* guarded by heads.lock; kind, a, b, pend and the flags dirty, queued are written by the writer's thread alone */
     int64_t a, b;
     int32_t kind;
     uint32_t next;    /* in its bucket; numbers of entries, 0 none */
@@ -86,8 +87,10 @@ struct sq_heads {
      * are written, a slice with each commit, in key order, so that a slice touches few pages */
     struct sq_run *fresh, *writing;
     uint32_t n_fresh, cap_fresh, n_writing, left_writing, round_size;
-    int64_t mark;      /* all rows up to this id are covered by table head (stored) */
-    int64_t mark_next; /* what the mark becomes when this round is written; the mark itself: this round covers nothing */
+    int64_t mark; /* all rows up to this id are covered by table head (stored) */
+    int64_t
+        mark_next; /* what the mark becomes when this round is written; the mark itself: this round covers nothing */
+    bool mark_stays; /* memory ran out for a queue: the mark is right no more when a round ends */
     bool mark_put, slice_put; /* in this transaction: the mark was stored; heads were taken from the queue */
 };
 
@@ -119,9 +122,30 @@ struct pim_store {
 
 /* --- a connection -------------------------------------------------------------------------------------------------- */
 enum sq_stmt { /* statements that are prepared once */
-    SQ_BEGIN, SQ_BEGIN_WRITE, SQ_COMMIT, SQ_ROLLBACK, SQ_SAVE, SQ_SAVE_END, SQ_SAVE_UNDO, SQ_DATA_VERSION,
-    SQ_MSG_INSERT, SQ_SKIP_INSERT, SQ_HEAD_PUT, SQ_HEAD_GET, SQ_META_PUT, SQ_MSG_HOP, SQ_MSG_READ, SQ_SKIP_SEEK,
-    SQ_SKIP_GET, SQ_MSG_DELETE, SQ_SKIP_DELETE, SQ_SKIP_DELETE_TO, SQ_MSG_REDACT, SQ_HEAD_LIST, SQ_MSG_SCAN, SQ_STMTS
+               SQ_BEGIN,
+               SQ_BEGIN_WRITE,
+               SQ_COMMIT,
+               SQ_ROLLBACK,
+               SQ_SAVE,
+               SQ_SAVE_END,
+               SQ_SAVE_UNDO,
+               SQ_DATA_VERSION,
+               SQ_MSG_INSERT,
+               SQ_SKIP_INSERT,
+               SQ_HEAD_PUT,
+               SQ_HEAD_GET,
+               SQ_META_PUT,
+               SQ_MSG_HOP,
+               SQ_MSG_READ,
+               SQ_SKIP_SEEK,
+               SQ_SKIP_GET,
+               SQ_MSG_DELETE,
+               SQ_SKIP_DELETE,
+               SQ_SKIP_DELETE_TO,
+               SQ_MSG_REDACT,
+               SQ_HEAD_LIST,
+               SQ_MSG_SCAN,
+               SQ_STMTS
 };
 struct sq_cached { /* a statement of the record side, found by what shapes it */
     uint64_t hash;
@@ -135,13 +159,13 @@ struct pim_conn {
     struct pim_store *store;
     sqlite3 *db;
     bool writer, in_group, in_txn;
-    int group_rc;                 /* why the group is dead already */
-    int64_t txn_rows;             /* messages in this transaction */
-    int64_t txn_first_id;         /* store->next_id when the transaction began */
+    int group_rc;         /* why the group is dead already */
+    int64_t txn_rows;     /* messages in this transaction */
+    int64_t txn_first_id; /* store->next_id when the transaction began */
     int wal_frames, wal_frames_checked;
-    int64_t seen_version;         /* PRAGMA data_version; ours alone never changes it */
-    const struct pim_call *call;  /* of the op that runs */
-    int stop_rc;                  /* why the progress handler stopped it */
+    int64_t seen_version;        /* PRAGMA data_version; ours alone never changes it */
+    const struct pim_call *call; /* of the op that runs */
+    int stop_rc;                 /* why the progress handler stopped it */
     _Atomic bool cancelled, in_commit;
     sqlite3_stmt *stmts[SQ_STMTS];
     struct sq_cached cache[SQ_CACHE_SLOTS];
@@ -149,8 +173,9 @@ struct pim_conn {
 };
 
 /* sqlite_store.c, sqlite_conn.c */
-int32_t pim_sq_open(const struct pim_host *host, const struct pim_schema *schema, const struct pim_kv *opts, uint32_t n_opts,
-                    uint32_t flags, struct pim_store **out_store, struct pim_store_info *out_info, struct pim_err *err);
+int32_t pim_sq_open(const struct pim_host *host, const struct pim_schema *schema, const struct pim_kv *opts,
+                    uint32_t n_opts, uint32_t flags, struct pim_store **out_store, struct pim_store_info *out_info,
+                    struct pim_err *err);
 void pim_sq_close(struct pim_store **store);
 int32_t pim_sq_wipe(struct pim_store *store, const struct pim_call *call, struct pim_err *err);
 void pim_sq_stats(struct pim_store *store, void (*put)(void *ctx, const char *name, int64_t value), void *ctx);
@@ -162,9 +187,11 @@ void pim_sq_log(struct pim_store *store, int level, const char *fmt, ...) __attr
 
 int pim_sq_conn_new(struct pim_store *store, bool writer, struct pim_conn **out_conn, struct pim_err *err);
 void pim_sq_conn_free(struct pim_conn **conn);
-int32_t pim_sq_conn_open(struct pim_store *store, const struct pim_call *call, struct pim_conn **out_conn, struct pim_err *err);
+int32_t pim_sq_conn_open(struct pim_store *store, const struct pim_call *call, struct pim_conn **out_conn,
+                         struct pim_err *err);
 void pim_sq_conn_close(struct pim_conn **conn);
-int32_t pim_sq_ping(struct pim_conn *conn, const struct pim_call *call, int64_t *out_engine_now_ms, struct pim_err *err);
+int32_t pim_sq_ping(struct pim_conn *conn, const struct pim_call *call, int64_t *out_engine_now_ms,
+                    struct pim_err *err);
 void pim_sq_cancel(struct pim_conn *conn);
 int32_t pim_sq_group_begin(struct pim_conn *conn, const struct pim_call *call, struct pim_err *err);
 int32_t pim_sq_group_end(struct pim_conn *conn, const struct pim_call *call, struct pim_err *err);
@@ -196,13 +223,13 @@ int pim_sq_checkpoint(struct pim_conn *conn, bool truncate, struct pim_err *err)
 /* sqlite_schema.c */
 int pim_sq_schema_copy(struct pim_store *store, const struct pim_schema *schema, struct pim_err *err);
 void pim_sq_schema_free(struct pim_store *store);
-int32_t pim_sq_migrate(struct pim_store *store, const struct pim_call *call, uint32_t mode, pim_text_fn report, void *ctx,
-                       struct pim_err *err);
+int32_t pim_sq_migrate(struct pim_store *store, const struct pim_call *call, uint32_t mode, pim_text_fn report,
+                       void *ctx, struct pim_err *err);
 /** NULL: there is no such kind. */
 const struct sq_kind *pim_sq_kind(const struct pim_store *store, uint32_t id);
 
 /* sqlite_stmt.c */
-/** A statement for that signature; *out_sql is NULL where it is cached, else a builder to be filled and handed to add. */
+/** The statement of that shape, or NULL: then its text is written and handed to pim_sq_cache_add with the hash. */
 sqlite3_stmt *pim_sq_cache_find(struct pim_conn *conn, const uint64_t *sig, uint32_t n_sig, uint64_t *out_hash);
 int pim_sq_cache_add(struct pim_conn *conn, const uint64_t *sig, uint32_t n_sig, uint64_t hash, sqlite3_str *sql,
                      sqlite3_stmt **out_stmt, struct pim_err *err);
@@ -217,12 +244,12 @@ void pim_sq_sql_eq(sqlite3_str *sql, const struct sq_col *col, const char *prefi
 void pim_sq_sql_cond(sqlite3_str *sql, const struct sq_kind *kind, const struct pim_cond *cond, const char *prefix);
 
 /* sqlite_records.c, sqlite_apply.c */
-int32_t pim_sq_get(struct pim_conn *conn, const struct pim_call *call, const struct pim_get *get, pim_row_fn row, void *ctx,
-                   struct pim_err *err);
-int32_t pim_sq_list(struct pim_conn *conn, const struct pim_call *call, const struct pim_query *query, pim_row_fn row, void *ctx,
-                    struct pim_err *err);
-int32_t pim_sq_apply(struct pim_conn *conn, const struct pim_call *call, struct pim_apply *apply, pim_row_fn row, void *ctx,
-                     struct pim_err *err);
+int32_t pim_sq_get(struct pim_conn *conn, const struct pim_call *call, const struct pim_get *get, pim_row_fn row,
+                   void *ctx, struct pim_err *err);
+int32_t pim_sq_list(struct pim_conn *conn, const struct pim_call *call, const struct pim_query *query, pim_row_fn row,
+                    void *ctx, struct pim_err *err);
+int32_t pim_sq_apply(struct pim_conn *conn, const struct pim_call *call, struct pim_apply *apply, pim_row_fn row,
+                     void *ctx, struct pim_err *err);
 
 /* sqlite_head.c */
 int pim_sq_heads_init(struct pim_store *store, struct pim_err *err);
@@ -231,8 +258,8 @@ void pim_sq_heads_clear(struct pim_store *store);
 /** Read the rows after the mark, so that memory knows every head. Main thread, at open. */
 int pim_sq_heads_scan(struct pim_conn *conn, struct pim_err *err);
 /** Writer: the entry of a conversation, read from its row if it is not in memory; it stays until the transaction ends. */
-int pim_sq_head_pin(struct pim_conn *conn, int32_t kind, int64_t a, int64_t b, uint32_t *out_entry, struct sq_head **out_head,
-                    struct pim_err *err);
+int pim_sq_head_pin(struct pim_conn *conn, int32_t kind, int64_t a, int64_t b, uint32_t *out_entry,
+                    struct sq_head **out_head, struct pim_err *err);
 /** Writer: the pinned head was changed within this transaction. write: its row is written with it. */
 int pim_sq_head_changed(struct pim_conn *conn, uint32_t entry, bool write, struct pim_err *err);
 /** Writer: write its row now, if what the table has is older. */
@@ -251,7 +278,8 @@ bool pim_sq_head_peek(struct pim_conn *conn, const struct pim_conv *conv, bool d
 int pim_sq_head_row(struct pim_conn *conn, const struct pim_conv *conv, struct sq_head *out_head, struct pim_err *err);
 
 /* sqlite_append.c */
-int32_t pim_sq_append(struct pim_conn *conn, const struct pim_call *call, struct pim_append *append, struct pim_err *err);
+int32_t pim_sq_append(struct pim_conn *conn, const struct pim_call *call, struct pim_append *append,
+                      struct pim_err *err);
 
 /* sqlite_walk.c: from a head or a skip row back to a row */
 struct sq_walk {
@@ -259,10 +287,13 @@ struct sq_walk {
     struct pim_conv conv;
     struct sq_head head;
 };
-struct sq_hop { int64_t seq, prev, created_ms; int32_t day; };
+struct sq_hop {
+    int64_t seq, prev, created_ms;
+    int32_t day;
+};
 /** Begin with the head from memory, before the snapshot. @return PIM_OK, PIM_NOT_FOUND (no row), or a failure */
-int pim_sq_walk_begin(struct sq_walk *walk, struct pim_conn *conn, const struct pim_conv *conv, bool durable, bool *out_began,
-                      struct pim_err *err);
+int pim_sq_walk_begin(struct sq_walk *walk, struct pim_conn *conn, const struct pim_conv *conv, bool durable,
+                      bool *out_began, struct pim_err *err);
 /** The id of row seq. @return PIM_OK, PIM_NOT_FOUND (trimmed meanwhile), or a failure */
 int pim_sq_walk_seek(struct sq_walk *walk, int64_t seq, int64_t *out_id, struct pim_err *err);
 /** Look at row id, which must be number seq. @return as pim_sq_walk_seek */
@@ -273,8 +304,8 @@ int pim_sq_walk_missing(struct sq_walk *walk, int64_t seq, struct pim_err *err);
 int pim_sq_walk_day(struct sq_walk *walk, int32_t day, int64_t *out_seq, struct pim_err *err);
 
 /* sqlite_read.c */
-int32_t pim_sq_history(struct pim_conn *conn, const struct pim_call *call, const struct pim_history *q, pim_msg_fn msg, void *ctx,
-                       struct pim_err *err);
+int32_t pim_sq_history(struct pim_conn *conn, const struct pim_call *call, const struct pim_history *q, pim_msg_fn msg,
+                       void *ctx, struct pim_err *err);
 int32_t pim_sq_tails(struct pim_conn *conn, const struct pim_call *call, struct pim_tail *tails, uint32_t n_tails,
                      uint32_t tail_size, pim_msg_fn msg, void *ctx, struct pim_err *err);
 int32_t pim_sq_heads(struct pim_conn *conn, const struct pim_call *call, struct pim_head *heads, uint32_t n_heads,

@@ -3,16 +3,16 @@
 
 #include <string.h>
 
-#define BLOCK 256      /* rows of a forward page that are found in one walk back */
-#define LOOK_EVERY 64  /* rows between two looks at deadline and cancel */
+#define BLOCK 256     /* rows of a forward page that are found in one walk back */
+#define LOOK_EVERY 64 /* rows between two looks at deadline and cancel */
 
-/* Give out row id, which must be number seq. @return PIM_OK, 1 + PIM_OK: the callback wants no more of this item,
- * PIM_NOT_FOUND trimmed; out_stop: it wants nothing more at all */
+/* Give out row id, which must be number seq. @return GIVEN; GIVEN_LAST: older than since_ms, or the callback wants no more
+ * of this item; GIVEN_STOP: it wants nothing more at all; PIM_NOT_FOUND: trimmed meanwhile; or a failure */
 enum { GIVEN = 100, GIVEN_LAST, GIVEN_STOP };
 
 static int
-give(struct sq_walk *walk, int64_t id, int64_t seq, int64_t since_ms, bool bodies, uint32_t item, pim_msg_fn msg, void *ctx,
-     int64_t *out_prev, struct pim_err *err)
+give(struct sq_walk *walk, int64_t id, int64_t seq, int64_t since_ms, bool bodies, uint32_t item, pim_msg_fn msg,
+     void *ctx, int64_t *out_prev, struct pim_err *err)
 {
     sqlite3_stmt *stmt = pim_sq_stmt(walk->conn, SQ_MSG_READ, err);
     struct pim_msg m = {.struct_size = sizeof m, .conv = walk->conv, .seq = seq};
@@ -63,7 +63,8 @@ out:
 /* --- history --------------------------------------------------------------------------------------------------------- */
 
 static int
-newest_first(struct sq_walk *walk, int64_t from, int64_t to, uint32_t limit, pim_msg_fn msg, void *ctx, struct pim_err *err)
+newest_first(struct sq_walk *walk, int64_t from, int64_t to, uint32_t limit, pim_msg_fn msg, void *ctx,
+             struct pim_err *err)
 {
     uint32_t n = 0;
     int64_t id, at = to;
@@ -83,7 +84,8 @@ newest_first(struct sq_walk *walk, int64_t from, int64_t to, uint32_t limit, pim
 }
 
 static int
-oldest_first(struct sq_walk *walk, int64_t from, int64_t to, uint32_t limit, pim_msg_fn msg, void *ctx, struct pim_err *err)
+oldest_first(struct sq_walk *walk, int64_t from, int64_t to, uint32_t limit, pim_msg_fn msg, void *ctx,
+             struct pim_err *err)
 {
     int64_t last = limit != 0 && to - from >= limit ? from + limit - 1 : to;
     int64_t ids[BLOCK], prev;
@@ -123,8 +125,8 @@ oldest_first(struct sq_walk *walk, int64_t from, int64_t to, uint32_t limit, pim
 }
 
 int32_t
-pim_sq_history(struct pim_conn *conn, const struct pim_call *call, const struct pim_history *q, pim_msg_fn msg, void *ctx,
-               struct pim_err *err)
+pim_sq_history(struct pim_conn *conn, const struct pim_call *call, const struct pim_history *q, pim_msg_fn msg,
+               void *ctx, struct pim_err *err)
 {
     struct sq_walk walk;
     int64_t from, to;
@@ -192,8 +194,8 @@ tail_rows(struct sq_walk *walk, struct pim_tail *tail, uint32_t item, pim_msg_fn
 }
 
 int32_t
-pim_sq_tails(struct pim_conn *conn, const struct pim_call *call, struct pim_tail *tails, uint32_t n_tails, uint32_t tail_size,
-             pim_msg_fn msg, void *ctx, struct pim_err *err)
+pim_sq_tails(struct pim_conn *conn, const struct pim_call *call, struct pim_tail *tails, uint32_t n_tails,
+             uint32_t tail_size, pim_msg_fn msg, void *ctx, struct pim_err *err)
 {
     bool stop = false;
     int rc = pim_sq_enter(conn, call, false, err);
@@ -246,8 +248,8 @@ head_fill(struct pim_conn *conn, struct pim_head *head, struct pim_err *err)
 }
 
 int32_t
-pim_sq_heads(struct pim_conn *conn, const struct pim_call *call, struct pim_head *heads, uint32_t n_heads, uint32_t head_size,
-             struct pim_err *err)
+pim_sq_heads(struct pim_conn *conn, const struct pim_call *call, struct pim_head *heads, uint32_t n_heads,
+             uint32_t head_size, struct pim_err *err)
 {
     int rc = pim_sq_enter(conn, call, false, err);
 
@@ -284,8 +286,8 @@ convs_page(struct pim_conn *conn, const struct pim_conv *after, struct pim_conv 
 }
 
 int32_t
-pim_sq_convs(struct pim_conn *conn, const struct pim_call *call, const struct pim_conv *after, uint32_t limit, pim_head_fn head,
-             void *ctx, struct pim_err *err)
+pim_sq_convs(struct pim_conn *conn, const struct pim_call *call, const struct pim_conv *after, uint32_t limit,
+             pim_head_fn head, void *ctx, struct pim_err *err)
 {
     struct pim_conv at = after != NULL ? *after : (struct pim_conv){.kind = INT32_MIN, .a = INT64_MIN, .b = INT64_MIN};
     struct pim_conv page[BLOCK];

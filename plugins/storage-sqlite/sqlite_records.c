@@ -22,8 +22,8 @@ conds_check(const struct sq_kind *kind, const struct pim_cond *conds, uint32_t n
         int rc;
 
         if (conds[i].col >= kind->n_cols || conds[i].op > PIM_GE)
-            return pim_sq_err(err, PIM_ERR_INVALID, "kind %s: condition on column %u with operator %u", kind->name, conds[i].col,
-                              conds[i].op);
+            return pim_sq_err(err, PIM_ERR_INVALID, "kind %s: condition on column %u with operator %u", kind->name,
+                              conds[i].col, conds[i].op);
         rc = pim_sq_val_check(&kind->cols[conds[i].col], &conds[i].val, false, err);
         if (rc != PIM_OK)
             return rc;
@@ -34,8 +34,8 @@ conds_check(const struct sq_kind *kind, const struct pim_cond *conds, uint32_t n
 /* --- get ---------------------------------------------------------------------------------------------------------- */
 
 static int
-get_stmt(struct pim_conn *conn, const struct pim_get *get, const struct sq_kind *kind, uint64_t cols, sqlite3_stmt **out_stmt,
-         struct pim_err *err)
+get_stmt(struct pim_conn *conn, const struct pim_get *get, const struct sq_kind *kind, uint64_t cols,
+         sqlite3_stmt **out_stmt, struct pim_err *err)
 {
     const uint64_t sig[3] = {OP_GET, (uint64_t)get->kind << 32 | get->index, cols};
     const struct sq_index *index = &kind->indexes[get->index];
@@ -97,8 +97,8 @@ pim_sq_get(struct pim_conn *conn, const struct pim_call *call, const struct pim_
         return rc;
     if (kind == NULL || get->index >= kind->n_indexes || !kind->indexes[get->index].unique ||
         get->vals_per_key != kind->indexes[get->index].n_cols)
-        return pim_sq_err(err, PIM_ERR_INVALID, "get: kind %u has no unique index %u with %u columns", get->kind, get->index,
-                          get->vals_per_key);
+        return pim_sq_err(err, PIM_ERR_INVALID, "get: kind %u has no unique index %u with %u columns", get->kind,
+                          get->index, get->vals_per_key);
     cols = cols_known(kind, get->cols);
     rc = get_stmt(conn, get, kind, cols, &stmt, err);
     if (rc == PIM_OK && get->n_keys > 1)
@@ -118,7 +118,7 @@ pim_sq_get(struct pim_conn *conn, const struct pim_call *call, const struct pim_
 /* The order of an index: its columns, then those of the primary key. A column that comes again changes nothing. */
 struct order {
     uint16_t cols[128];
-    uint32_t n;          /* all, repeats too */
+    uint32_t n; /* all, repeats too */
     bool repeat[128];
     uint32_t n_single;
 };
@@ -164,8 +164,8 @@ list_check(struct pim_conn *conn, const struct pim_query *query, const struct sq
 
     (void)conn;
     if (query->n_prefix > kind->indexes[query->index].n_cols || query->n_prefix + query->n_after > order->n)
-        return pim_sq_err(err, PIM_ERR_INVALID, "list: kind %s, index %u: %u values of prefix, %u after", kind->name, query->index,
-                          query->n_prefix, query->n_after);
+        return pim_sq_err(err, PIM_ERR_INVALID, "list: kind %s, index %u: %u values of prefix, %u after", kind->name,
+                          query->index, query->n_prefix, query->n_after);
     for (uint32_t i = 0; i < query->n_prefix; i++)
         if ((rc = pim_sq_val_check(&kind->cols[order->cols[i]], &query->prefix[i], false, err)) != PIM_OK)
             return rc;
@@ -256,8 +256,8 @@ list_stmt(struct pim_conn *conn, const struct pim_query *query, const struct sq_
 }
 
 int32_t
-pim_sq_list(struct pim_conn *conn, const struct pim_call *call, const struct pim_query *query, pim_row_fn row, void *ctx,
-            struct pim_err *err)
+pim_sq_list(struct pim_conn *conn, const struct pim_call *call, const struct pim_query *query, pim_row_fn row,
+            void *ctx, struct pim_err *err)
 {
     const struct sq_kind *kind = pim_sq_kind(conn->store, query->kind);
     const struct pim_join *join = PIM_IN(struct pim_query, query, join) ? query->join : NULL;

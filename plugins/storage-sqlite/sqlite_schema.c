@@ -11,7 +11,8 @@ name_ok(const char *name)
 {
     size_t n = name != NULL ? strlen(name) : 0;
 
-    return n >= 1 && n <= 30 && name[0] >= 'a' && name[0] <= 'z' && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == n;
+    return n >= 1 && n <= 30 && name[0] >= 'a' && name[0] <= 'z' &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == n;
 }
 
 const struct sq_kind *
@@ -29,7 +30,8 @@ static int
 kind_copy(struct sq_kind *kind, const struct pim_kind *src, struct pim_err *err)
 {
     if (!name_ok(src->name) || src->n_cols < 1 || src->n_cols > 64 || src->n_indexes < 1 || src->n_indexes > 64)
-        return pim_sq_err(err, PIM_ERR_INVALID, "schema: kind %u has a wrong name, or too many columns or indexes", src->id);
+        return pim_sq_err(err, PIM_ERR_INVALID, "schema: kind %u has a wrong name, or too many columns or indexes",
+                          src->id);
     kind->id = src->id;
     memcpy(kind->name, src->name, strlen(src->name) + 1);
     kind->cols = calloc(src->n_cols, sizeof *kind->cols);
@@ -42,7 +44,8 @@ kind_copy(struct sq_kind *kind, const struct pim_kind *src, struct pim_err *err)
         const struct pim_col *col = PIM_AT(const struct pim_col, src->cols, src->col_size, i);
 
         if (!name_ok(col->name) || col->type < PIM_INT || col->type > PIM_BYTES)
-            return pim_sq_err(err, PIM_ERR_INVALID, "schema: column %u of kind %s has a wrong name or type", i, src->name);
+            return pim_sq_err(err, PIM_ERR_INVALID, "schema: column %u of kind %s has a wrong name or type", i,
+                              src->name);
         memcpy(kind->cols[i].name, col->name, strlen(col->name) + 1);
         kind->cols[i].type = col->type;
         kind->cols[i].flags = col->flags;
@@ -59,8 +62,8 @@ kind_copy(struct sq_kind *kind, const struct pim_kind *src, struct pim_err *err)
         kind->indexes[i].unique = i == 0 || (index->flags & PIM_INDEX_UNIQUE) != 0;
         for (uint32_t k = 0; k < index->n_cols; k++) {
             if (index->cols[k] >= src->n_cols)
-                return pim_sq_err(err, PIM_ERR_INVALID, "schema: index %s of kind %s names column %u", index->name, src->name,
-                                  index->cols[k]);
+                return pim_sq_err(err, PIM_ERR_INVALID, "schema: index %s of kind %s names column %u", index->name,
+                                  src->name, index->cols[k]);
             kind->indexes[i].cols[k] = index->cols[k];
         }
     }
@@ -236,7 +239,8 @@ kind_migrate(struct migration *m, const struct sq_kind *kind, struct pim_err *er
             continue;
         }
         sql = sqlite3_str_new(m->conn->db);
-        sqlite3_str_appendf(sql, "CREATE %sINDEX \"%s\" ON \"%s\" (", kind->indexes[i].unique ? "UNIQUE " : "", index, table);
+        sqlite3_str_appendf(sql, "CREATE %sINDEX \"%s\" ON \"%s\" (", kind->indexes[i].unique ? "UNIQUE " : "", index,
+                            table);
         index_cols_sql(sql, kind, &kind->indexes[i]);
         sqlite3_str_appendall(sql, ")");
         rc = step(m, sql, err);
@@ -264,7 +268,8 @@ int32_t
 pim_sq_migrate(struct pim_store *store, const struct pim_call *call, uint32_t mode, pim_text_fn report, void *ctx,
                struct pim_err *err)
 {
-    struct migration m = {.conn = store->writer, .mode = mode, .report = mode == PIM_MIGRATE_CHECK ? NULL : report, .ctx = ctx};
+    struct migration m = {
+        .conn = store->writer, .mode = mode, .report = mode == PIM_MIGRATE_CHECK ? NULL : report, .ctx = ctx};
     int rc;
 
     if (atomic_load(&store->writer_taken))

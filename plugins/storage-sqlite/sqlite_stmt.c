@@ -111,7 +111,8 @@ pim_sq_val_check(const struct sq_col *col, const struct pim_val *val, bool store
         return pim_sq_err(err, PIM_ERR_INVALID, "column %s cannot be NULL", col->name);
     }
     if (val->type != col->type)
-        return pim_sq_err(err, PIM_ERR_INVALID, "column %s has type %u, the value has type %u", col->name, col->type, val->type);
+        return pim_sq_err(err, PIM_ERR_INVALID, "column %s has type %u, the value has type %u", col->name, col->type,
+                          val->type);
     if (val->type == PIM_INT)
         return PIM_OK;
     if (val->u.p == NULL && val->len > 0)

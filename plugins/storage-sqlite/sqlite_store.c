@@ -43,8 +43,8 @@ option_int(const struct pim_kv *opt, int64_t min, int64_t max, int64_t *out_valu
     errno = 0;
     value = strtoll(opt->value, &end, 10);
     if (errno != 0 || end == opt->value || *end != '\0' || value < min || value > max)
-        return pim_sq_err(err, PIM_ERR_INVALID, "option %s = %s is not a number from %lld to %lld", opt->name, opt->value,
-                          (long long)min, (long long)max);
+        return pim_sq_err(err, PIM_ERR_INVALID, "option %s = %s is not a number from %lld to %lld", opt->name,
+                          opt->value, (long long)min, (long long)max);
     *out_value = value;
     return PIM_OK;
 }
@@ -53,7 +53,10 @@ static int
 options_read(struct pim_store *store, const struct pim_kv *opts, uint32_t n_opts, struct pim_err *err)
 {
     static const char *const checks[] = {"none", "check", "rebuild"};
-    const struct { const char *name; int64_t *value, min, max, scale; } numbers[] = {
+    const struct {
+        const char *name;
+        int64_t *value, min, max, scale;
+    } numbers[] = {
         {"writer_cache_mb", &store->writer_cache_kb, 1, 65536, 1024},
         {"reader_cache_mb", &store->reader_cache_kb, 1, 65536, 1024},
         {"checkpoint_pages", &store->checkpoint_pages, 10, 1000000, 1},
@@ -93,7 +96,8 @@ options_read(struct pim_store *store, const struct pim_kv *opts, uint32_t n_opts
                     store->check = checks[k];
                 }
             if (!known)
-                return pim_sq_err(err, PIM_ERR_INVALID, "option check = %s is not none, check or rebuild", opts[i].value);
+                return pim_sq_err(err, PIM_ERR_INVALID, "option check = %s is not none, check or rebuild",
+                                  opts[i].value);
         }
         if (!known)
             return pim_sq_err(err, PIM_ERR_INVALID, "there is no option %s", opts[i].name);
@@ -120,8 +124,8 @@ lock_take(struct pim_store *store, struct pim_err *err)
         n = pread(store->lock_fd, pid, sizeof pid - 1, 0);
         pid[n > 0 ? n : 0] = '\0';
         pid[strcspn(pid, "\n")] = '\0';
-        return pim_sq_err(err, PIM_ERR_UNAVAILABLE, "the database %s is in use by process %s (lock file %s)", store->path,
-                          *pid ? pid : "unknown", name);
+        return pim_sq_err(err, PIM_ERR_UNAVAILABLE, "the database %s is in use by process %s (lock file %s)",
+                          store->path, *pid ? pid : "unknown", name);
     }
     n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(store->lock_fd, 0) != 0 || pwrite(store->lock_fd, pid, (size_t)n, 0) != n)
@@ -139,7 +143,8 @@ file_make(struct pim_store *store, struct pim_err *err)
     if (fd >= 0 && dir != NULL)
         dir_fd = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || dir_fd < 0 || fsync(dir_fd) != 0)
-        rc = pim_sq_err(err, PIM_ERR_UNAVAILABLE, "the database %s cannot be made or opened: %s", store->path, strerror(errno));
+        rc = pim_sq_err(err, PIM_ERR_UNAVAILABLE, "the database %s cannot be made or opened: %s", store->path,
+                        strerror(errno));
     if (dir_fd >= 0)
         close(dir_fd);
     if (fd >= 0)
@@ -193,17 +198,24 @@ wall_ms(void)
 
 static const char own_tables[] =
     "CREATE TABLE IF NOT EXISTS store (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS msg (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL,"
-    " seq INTEGER NOT NULL, prev INTEGER NOT NULL, created_ms INTEGER NOT NULL, day INTEGER NOT NULL, ord INTEGER NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS msg (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, a INTEGER NOT NULL, b INTEGER NOT "
+    "NULL,"
+    " seq INTEGER NOT NULL, prev INTEGER NOT NULL, created_ms INTEGER NOT NULL, day INTEGER NOT NULL, ord INTEGER NOT "
+    "NULL,"
     " msg_id INTEGER NOT NULL, sender_id INTEGER NOT NULL, type INTEGER NOT NULL, expire_ms INTEGER NOT NULL,"
     " body_hash INTEGER NOT NULL, cid BLOB NOT NULL, body BLOB NOT NULL) STRICT;"
-    "CREATE TABLE IF NOT EXISTS skip (kind INTEGER NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL, seq INTEGER NOT NULL,"
-    " id INTEGER NOT NULL, created_ms INTEGER NOT NULL, day INTEGER NOT NULL, PRIMARY KEY (kind, a, b, seq)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS head (kind INTEGER NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL, seq INTEGER NOT NULL,"
-    " ord INTEGER NOT NULL, msg_id INTEGER NOT NULL, id INTEGER NOT NULL, floor_seq INTEGER NOT NULL, floor_ms INTEGER NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS skip (kind INTEGER NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL, seq INTEGER NOT "
+    "NULL,"
+    " id INTEGER NOT NULL, created_ms INTEGER NOT NULL, day INTEGER NOT NULL, PRIMARY KEY (kind, a, b, seq)) STRICT, "
+    "WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS head (kind INTEGER NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL, seq INTEGER NOT "
+    "NULL,"
+    " ord INTEGER NOT NULL, msg_id INTEGER NOT NULL, id INTEGER NOT NULL, floor_seq INTEGER NOT NULL, floor_ms INTEGER "
+    "NOT NULL,"
     " last_ms INTEGER NOT NULL, last_day INTEGER NOT NULL, PRIMARY KEY (kind, a, b)) STRICT, WITHOUT ROWID;"
     /* for people: the log by conversation */
-    "CREATE VIEW IF NOT EXISTS messages AS SELECT char(kind) AS kind, a, b, seq, datetime(created_ms / 1000, 'unixepoch') AS"
+    "CREATE VIEW IF NOT EXISTS messages AS SELECT char(kind) AS kind, a, b, seq, datetime(created_ms / 1000, "
+    "'unixepoch') AS"
     " created_utc, sender_id, type, msg_id, CAST(body AS TEXT) AS body FROM msg ORDER BY kind, a, b, seq;";
 
 static int
@@ -217,8 +229,8 @@ fill_new(struct pim_conn *conn, struct pim_err *err)
     if (rc < 0)
         return rc;
     if (rc == PIM_OK && layout > LAYOUT)
-        return pim_sq_err(err, PIM_ERR_SCHEMA, "%s has layout %lld, this storage-sqlite knows layouts up to %d", store->path,
-                          (long long)layout, LAYOUT);
+        return pim_sq_err(err, PIM_ERR_SCHEMA, "%s has layout %lld, this storage-sqlite knows layouts up to %d",
+                          store->path, (long long)layout, LAYOUT);
     if (rc == PIM_NOT_FOUND) {
         rc = pim_sq_meta_put(conn, "layout", LAYOUT, err);
         if (rc == PIM_OK)
@@ -251,7 +263,10 @@ static int
 facts_read(struct pim_conn *conn, struct pim_err *err)
 {
     struct pim_store *store = conn->store;
-    const struct { const char *name; int64_t *value; } facts[] = {
+    const struct {
+        const char *name;
+        int64_t *value;
+    } facts[] = {
         {"epoch", &store->epoch},     {"next_id", &store->next_id}, {"mark", &store->heads.mark},
         {"trim_id", &store->trim_id}, {"trim_ms", &store->trim_ms},
     };
@@ -269,11 +284,13 @@ facts_read(struct pim_conn *conn, struct pim_err *err)
     store->data_version = (uint32_t)version;
     store->data_min_reader = (uint32_t)min_reader;
     if (store->data_min_reader > store->schema_version)
-        return pim_sq_err(err, PIM_ERR_SCHEMA,
-                          "the data in %s need a server that knows schema version %u or later, this one knows version %u",
-                          store->path, store->data_min_reader, store->schema_version);
+        return pim_sq_err(
+            err, PIM_ERR_SCHEMA,
+            "the data in %s need a server that knows schema version %u or later, this one knows version %u",
+            store->path, store->data_min_reader, store->schema_version);
     rc = sqlite3_prepare_v2(conn->db, "SELECT value FROM store WHERE name = 'store_id'", -1, &stmt, NULL);
-    if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_bytes(stmt, 0) == (int)sizeof store->store_id)
+    if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW &&
+        sqlite3_column_bytes(stmt, 0) == (int)sizeof store->store_id)
         memcpy(store->store_id, sqlite3_column_blob(stmt, 0), sizeof store->store_id);
     else
         rc = pim_sq_err(err, PIM_ERR_CORRUPT, "%s has no store id", store->path);
@@ -292,12 +309,35 @@ facts_read(struct pim_conn *conn, struct pim_err *err)
     return rc;
 }
 
+/* SQLite answers with the mode that it has, which some file systems make another one. */
+static int
+wal_begin(struct pim_conn *conn, struct pim_err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    const char *mode = "unknown";
+    int rc = sqlite3_prepare_v2(conn->db, "PRAGMA journal_mode=WAL", -1, &stmt, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        mode = (const char *)sqlite3_column_text(stmt, 0);
+    if (rc != SQLITE_ROW)
+        rc = pim_sq_fail(conn, rc, "journal_mode", err);
+    else if (mode == NULL || strcmp(mode, "wal") != 0)
+        rc = pim_sq_err(err, PIM_ERR_UNSUPPORTED, "%s: no write-ahead log is possible here (journal mode %s)",
+                        conn->store->path, mode != NULL ? mode : "unknown");
+    else
+        rc = PIM_OK;
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
 static int
 data_open(struct pim_conn *conn, struct pim_err *err)
 {
     struct pim_store *store = conn->store;
     char sql[80];
-    int rc = pim_sq_exec(conn, "PRAGMA journal_mode=WAL", err);
+    int rc = wal_begin(conn, err);
 
     if (rc == PIM_OK && store->max_pages > 0) {
         snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld", (long long)store->max_pages);
@@ -410,8 +450,10 @@ pim_sq_wipe(struct pim_store *store, const struct pim_call *call, struct pim_err
         rc = pim_sq_txn_begin(conn, err);
     if (rc != PIM_OK)
         return rc;
-    rc = pim_sq_exec(conn, "DELETE FROM msg; DELETE FROM skip; DELETE FROM head;"
-                           "DELETE FROM store WHERE name IN ('mark', 'trim_id', 'trim_ms')", err);
+    rc = pim_sq_exec(conn,
+                     "DELETE FROM msg; DELETE FROM skip; DELETE FROM head;"
+                     "DELETE FROM store WHERE name IN ('mark', 'trim_id', 'trim_ms')",
+                     err);
     for (uint32_t i = 0; rc == PIM_OK && i < store->n_kinds; i++) {
         snprintf(sql, sizeof sql, "DELETE FROM \"rec_%s\"", store->kinds[i].name);
         rc = pim_sq_exec(conn, sql, err);

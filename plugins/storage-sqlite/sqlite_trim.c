@@ -98,7 +98,8 @@ pim_sq_trim(struct pim_conn *conn, const struct pim_call *call, const struct pim
 }
 
 int32_t
-pim_sq_redact(struct pim_conn *conn, const struct pim_call *call, const struct pim_conv *conv, int64_t seq, struct pim_err *err)
+pim_sq_redact(struct pim_conn *conn, const struct pim_call *call, const struct pim_conv *conv, int64_t seq,
+              struct pim_err *err)
 {
     struct sq_walk walk = {.conn = conn, .conv = *conv};
     struct sq_head *head;
@@ -140,7 +141,8 @@ struct old_row {
 
 /* The oldest rows not yet looked at that are before the cutoff and below the mark. Log order is time order. */
 static int
-old_rows(struct pim_conn *conn, int64_t cutoff_ms, struct old_row *rows, uint32_t max, uint32_t *out_n, struct pim_err *err)
+old_rows(struct pim_conn *conn, int64_t cutoff_ms, struct old_row *rows, uint32_t max, uint32_t *out_n,
+         struct pim_err *err)
 {
     sqlite3_stmt *stmt = pim_sq_stmt(conn, SQ_MSG_SCAN, err);
     uint32_t n = 0;

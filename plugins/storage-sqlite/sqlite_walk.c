@@ -3,8 +3,8 @@
 #include "sqlite_priv.h"
 
 int
-pim_sq_walk_begin(struct sq_walk *walk, struct pim_conn *conn, const struct pim_conv *conv, bool durable, bool *out_began,
-                  struct pim_err *err)
+pim_sq_walk_begin(struct sq_walk *walk, struct pim_conn *conn, const struct pim_conv *conv, bool durable,
+                  bool *out_began, struct pim_err *err)
 {
     bool in_memory;
     int rc;
@@ -34,7 +34,8 @@ pim_sq_walk_missing(struct sq_walk *walk, int64_t seq, struct pim_err *err)
         return PIM_NOT_FOUND; /* trimmed since memory was asked */
     }
     return pim_sq_err(err, PIM_ERR_CORRUPT, "%s: conversation %d/%lld/%lld: row %lld is not where its successor says",
-                      walk->conn->store->path, walk->conv.kind, (long long)walk->conv.a, (long long)walk->conv.b, (long long)seq);
+                      walk->conn->store->path, walk->conv.kind, (long long)walk->conv.a, (long long)walk->conv.b,
+                      (long long)seq);
 }
 
 int
@@ -47,8 +48,9 @@ pim_sq_walk_hop(struct sq_walk *walk, int64_t id, int64_t seq, struct sq_hop *ou
         return PIM_ERR_INTERNAL;
     sqlite3_bind_int64(stmt, 1, id);
     rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW && sqlite3_column_int(stmt, 0) == walk->conv.kind && sqlite3_column_int64(stmt, 1) == walk->conv.a &&
-        sqlite3_column_int64(stmt, 2) == walk->conv.b && sqlite3_column_int64(stmt, 3) == seq) {
+    if (rc == SQLITE_ROW && sqlite3_column_int(stmt, 0) == walk->conv.kind &&
+        sqlite3_column_int64(stmt, 1) == walk->conv.a && sqlite3_column_int64(stmt, 2) == walk->conv.b &&
+        sqlite3_column_int64(stmt, 3) == seq) {
         *out_hop = (struct sq_hop){.seq = seq,
                                    .prev = sqlite3_column_int64(stmt, 4),
                                    .created_ms = sqlite3_column_int64(stmt, 5),

@@ -67,7 +67,8 @@ static double
 batch(uint32_t n)
 {
     static struct pim_append_item items[BATCH_MAX];
-    struct pim_append append = {.struct_size = sizeof append, .item_size = sizeof items[0], .n_items = n, .items = items};
+    struct pim_append append = {
+        .struct_size = sizeof append, .item_size = sizeof items[0], .n_items = n, .items = items};
     struct pim_call call = {.struct_size = sizeof call};
     struct pim_err err = {.struct_size = sizeof err};
     double from;
@@ -117,8 +118,8 @@ measure(const char *label, uint32_t n, uint32_t times)
     cpu = cpu_s() - cpu;
     user = user_s() - user;
     qsort(took, times, sizeof *took, by_value);
-    printf("%-28s batch %3u: %8.0f msg/s  commit p50 %.2f p99 %.2f max %.1f ms  CPU %.2f us/msg (user %.2f)\n", label, n,
-           (double)n * times / sum, took[times / 2] * 1e3, took[times * 99 / 100] * 1e3, took[times - 1] * 1e3,
+    printf("%-28s batch %3u: %8.0f msg/s  commit p50 %.2f p99 %.2f max %.1f ms  CPU %.2f us/msg (user %.2f)\n", label,
+           n, (double)n * times / sum, took[times / 2] * 1e3, took[times * 99 / 100] * 1e3, took[times - 1] * 1e3,
            cpu * 1e6 / n / times, user * 1e6 / n / times);
     fflush(stdout);
     free(took);
@@ -146,12 +147,15 @@ measure_get(const char *path)
     for (int64_t id = 1; id <= KEYS; id += 100) {
         struct pim_cell cells[100][2];
         struct pim_write writes[100];
-        struct pim_apply apply = {.struct_size = sizeof apply, .write_size = sizeof writes[0], .n_writes = 100, .writes = writes};
+        struct pim_apply apply = {
+            .struct_size = sizeof apply, .write_size = sizeof writes[0], .n_writes = 100, .writes = writes};
 
         for (int i = 0; i < 100; i++) {
             cells[i][0] = (struct pim_cell){.col = 0, .val = {.type = PIM_INT, .u.i = id + i}};
-            cells[i][1] = (struct pim_cell){.col = 1, .val = {.type = PIM_TEXT, .len = 20, .u.p = "a name of 20 letters"}};
-            writes[i] = (struct pim_write){.struct_size = sizeof writes[0], .kind = 1, .verb = PIM_W_INSERT, .n_cells = 2, .cells = cells[i]};
+            cells[i][1] =
+                (struct pim_cell){.col = 1, .val = {.type = PIM_TEXT, .len = 20, .u.p = "a name of 20 letters"}};
+            writes[i] = (struct pim_write){
+                .struct_size = sizeof writes[0], .kind = 1, .verb = PIM_W_INSERT, .n_cells = 2, .cells = cells[i]};
         }
         if (ops->apply(conn, &call, &apply, NULL, NULL, &err) != PIM_OK)
             fail("apply", &err);
@@ -159,7 +163,8 @@ measure_get(const char *path)
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
         sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) != SQLITE_OK ||
         sqlite3_exec(db, "PRAGMA query_only=ON; PRAGMA cache_size=-16384", NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v3(db, "SELECT id, name FROM rec_user WHERE id = ?", -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL) != SQLITE_OK) {
+        sqlite3_prepare_v3(db, "SELECT id, name FROM rec_user WHERE id = ?", -1, SQLITE_PREPARE_PERSISTENT, &stmt,
+                           NULL) != SQLITE_OK) {
         fprintf(stderr, "by hand: %s\n", sqlite3_errmsg(db));
         exit(1);
     }
@@ -168,7 +173,8 @@ measure_get(const char *path)
 
         for (int64_t i = 0; i < N; i++) {
             struct pim_val key = {.type = PIM_INT, .u.i = 1 + i * 7919 % KEYS};
-            struct pim_get get = {.struct_size = sizeof get, .kind = 1, .keys = &key, .n_keys = 1, .vals_per_key = 1, .cols = 3};
+            struct pim_get get = {
+                .struct_size = sizeof get, .kind = 1, .keys = &key, .n_keys = 1, .vals_per_key = 1, .cols = 3};
 
             if (ops->get(conn, &call, &get, on_row, &sum, &err) != PIM_OK)
                 fail("get", &err);
@@ -193,14 +199,26 @@ measure_get(const char *path)
 int
 main(int argc, char **argv)
 {
-    static const struct pim_col cols[] = {{.name = "id", .type = PIM_INT}, {.name = "name", .type = PIM_TEXT, .max_chars = 100}};
+    static const struct pim_col cols[] = {{.name = "id", .type = PIM_INT},
+                                          {.name = "name", .type = PIM_TEXT, .max_chars = 100}};
     static const uint16_t key_cols[] = {0};
     static const struct pim_index key = {.name = "pk", .cols = key_cols, .n_cols = 1, .flags = PIM_INDEX_UNIQUE};
-    static const struct pim_kind user = {.struct_size = sizeof user, .id = 1, .roles = PIM_ROLE_RECORDS, .name = "user", .cols = cols,
-                                         .n_cols = 2, .col_size = sizeof cols[0], .indexes = &key, .n_indexes = 1,
+    static const struct pim_kind user = {.struct_size = sizeof user,
+                                         .id = 1,
+                                         .roles = PIM_ROLE_RECORDS,
+                                         .name = "user",
+                                         .cols = cols,
+                                         .n_cols = 2,
+                                         .col_size = sizeof cols[0],
+                                         .indexes = &key,
+                                         .n_indexes = 1,
                                          .index_size = sizeof key};
-    static const struct pim_schema schema = {.struct_size = sizeof schema, .version = 1, .min_reader = 1,
-                                             .roles = PIM_ROLE_RECORDS | PIM_ROLE_MESSAGES, .kinds = &user, .n_kinds = 1,
+    static const struct pim_schema schema = {.struct_size = sizeof schema,
+                                             .version = 1,
+                                             .min_reader = 1,
+                                             .roles = PIM_ROLE_RECORDS | PIM_ROLE_MESSAGES,
+                                             .kinds = &user,
+                                             .n_kinds = 1,
                                              .kind_size = sizeof user};
     struct pim_host host = {.struct_size = sizeof host};
     struct pim_store_info info = {.struct_size = sizeof info};
@@ -222,7 +240,8 @@ main(int argc, char **argv)
     snprintf(path, sizeof path, "%s/append_sqlite.db", argv[1]);
     ops = pim_plugin_entry(0)->ops;
     if (ops->open(&host, &schema, opts, 2, 0, &store, &info, &err) < 0 ||
-        ops->migrate(store, &call, PIM_MIGRATE_APPLY, NULL, NULL, &err) < 0 || ops->conn_open(store, &call, &conn, &err) < 0)
+        ops->migrate(store, &call, PIM_MIGRATE_APPLY, NULL, NULL, &err) < 0 ||
+        ops->conn_open(store, &call, &conn, &err) < 0)
         fail("open", &err);
     call.flags = 0;
     measure("empty store", 1, 1000);
@@ -232,8 +251,8 @@ main(int argc, char **argv)
     cpu = cpu_s();
     for (int64_t i = 0; i < rows; i += BATCH_MAX)
         batch(BATCH_MAX);
-    printf("filled with %lld rows of %lld conversations: %.0f msg/s, CPU %.2f us/msg with the bench's own\n", (long long)rows,
-           (long long)n_convs, (double)rows / (now_s() - from), (cpu_s() - cpu) * 1e6 / (double)rows);
+    printf("filled with %lld rows of %lld conversations: %.0f msg/s, CPU %.2f us/msg with the bench's own\n",
+           (long long)rows, (long long)n_convs, (double)rows / (now_s() - from), (cpu_s() - cpu) * 1e6 / (double)rows);
     measure("full store", 1, 1000);
     measure("full store", 64, 300);
     measure("full store", 500, 400);

@@ -1,7 +1,7 @@
 noinst_PROGRAMS += tests/bench/append_sqlite
-tests_bench_append_sqlite_SOURCES = tests/bench/append_sqlite.c $(storage_sqlite_sources)
+tests_bench_append_sqlite_SOURCES = tests/bench/append_sqlite.c
 tests_bench_append_sqlite_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
-tests_bench_append_sqlite_LDADD = $(SQLITE_LIBS)
+tests_bench_append_sqlite_LDADD = plugins/storage-sqlite/libstorage_sqlite.a $(SQLITE_LIBS)
 noinst_PROGRAMS += tests/bench/load tests/bench/bare tests/bench/seed
 tests_bench_load_SOURCES = tests/bench/load.c
 tests_bench_load_CPPFLAGS = $(AM_CPPFLAGS) $(SSL_CFLAGS)
