@@ -13,10 +13,13 @@ status=0
 defines=(-D_GNU_SOURCE -DPIM_PLUGINDIR='"/p"' -DPIM_WEBDIR='"/w"' -DPIM_CONFDIR='"/c"' -DPIM_RUNSTATEDIR='"/r"'
     -DPIM_STATEDIR='"/s"' -DHAVE_CONFIG_H)
 includes=(-Iinclude -Icore "-I$build")
-mapfile -t sources < <(find core plugins tools examples -name '*.c' | sort)
+mapfile -t sources < <(find core plugins tools -name '*.c' | sort)
 
+# cppcheck reads no system headers: the loops that are macros are told to it
+queue_h=$(echo '#include <sys/queue.h>' | gcc -E -M -x c - | tr ' ' '\n' | grep 'sys/queue.h$')
+defines+=('-Djson_object_foreach(o,k,v)=for (;;)' '-Djson_array_foreach(a,i,v)=for (;;)' "--include=$queue_h")
 cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-    --suppress=missingIncludeSystem --suppress='*:/usr/*' -j "$(nproc)" "${defines[@]}" "${includes[@]}" "${sources[@]}" || status=1
+    --suppress=missingIncludeSystem --suppress='*:/usr/*' --suppress=preprocessorErrorDirective:core/data/schema.c -j "$(nproc)" "${defines[@]}" "${includes[@]}" "${sources[@]}" || status=1
 
 printf '%s\0' "${sources[@]}" | xargs -0 -n 8 -P "$(nproc)" sh -c '
     root=$1; build=$2; shift 2

@@ -1,7 +1,7 @@
 bin_PROGRAMS += privateimctl
 privateimctl_SOURCES = tools/privateimctl.c
 privateimctl_CPPFLAGS = $(AM_CPPFLAGS) -include config.h $(JANSSON_CFLAGS)
-privateimctl_LDADD = $(JANSSON_LIBS)
+privateimctl_LDADD = core/libutil.a $(JANSSON_LIBS)
 
 noinst_PROGRAMS += tools/conf-doc
 tools_conf_doc_SOURCES = tools/conf-doc.c

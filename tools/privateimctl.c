@@ -1,4 +1,6 @@
 /* privateimctl - ask and tell a running server, over its control socket (core/ctl/ctl.h has the protocol). */
+#include "util/mem.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -47,7 +49,8 @@ usage(FILE *out)
           "  --socket PATH  the control socket; the default is " PIM_RUNSTATEDIR "/privateim/control\n"
           "  --json         print the answer as JSON\n"
           "\nUSER is a user's id or e-mail address.\n"
-          "Exit status: 0 done, 1 the server says no, 2 wrong usage, 3 no server answers.\n", out);
+          "Exit status: 0 done, 1 the server says no, 2 wrong usage, 3 no server answers.\n",
+          out);
 }
 
 /* --- input --- */
@@ -122,8 +125,11 @@ static void
 line_send(int fd, json_t *request)
 {
     char *text = json_dumps(request, JSON_COMPACT);
-    size_t len = strlen(text), at = 0;
+    size_t len, at = 0;
 
+    if (text == NULL)
+        return; /* out of memory: the server will see an end without a request */
+    len = strlen(text);
     text[len++] = '\n'; /* where the NUL byte stood */
     while (at < len) {
         ssize_t n = send(fd, text + at, len - at, MSG_NOSIGNAL);
@@ -198,13 +204,14 @@ width(const char *text)
 static char *
 scalar_text(const json_t *value)
 {
-    return json_is_string(value) ? strdup(json_string_value(value)) : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    return json_is_string(value) ? pim_strdup(json_string_value(value))
+                                 : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 }
 
 static void
 cell_print(const json_t *value, int columns, bool last)
 {
-    char *text = value == NULL ? strdup("") : scalar_text(value);
+    char *text = value == NULL ? pim_strdup("") : scalar_text(value);
 
     text_print(text);
     if (!last)
@@ -224,18 +231,18 @@ table_print(const char *name, json_t *rows)
         return;
     }
     if (!json_is_object(first)) {
-        json_array_foreach(rows, i, row) {
+        json_array_foreach (rows, i, row) {
             cell_print(row, 0, true);
             putchar('\n');
         }
         return;
     }
-    int *columns = calloc(n, sizeof *columns);
+    int *columns = pim_new0(n * sizeof *columns);
 
-    json_object_foreach(first, key, value) {
+    json_object_foreach (first, key, value) {
         columns[at] = width(key);
-        json_array_foreach(rows, i, row) {
-            char *text = json_object_get(row, key) == NULL ? strdup("") : scalar_text(json_object_get(row, key));
+        json_array_foreach (rows, i, row) {
+            char *text = json_object_get(row, key) == NULL ? pim_strdup("") : scalar_text(json_object_get(row, key));
 
             if (width(text) > columns[at])
                 columns[at] = width(text);
@@ -244,14 +251,14 @@ table_print(const char *name, json_t *rows)
         at++;
     }
     at = 0;
-    json_object_foreach(first, key, value) {
+    json_object_foreach (first, key, value) {
         printf("%-*s", at + 1 == n ? 0 : columns[at] + 2, key);
         at++;
     }
     putchar('\n');
-    json_array_foreach(rows, i, row) {
+    json_array_foreach (rows, i, row) {
         at = 0;
-        json_object_foreach(first, key, value) {
+        json_object_foreach (first, key, value) {
             cell_print(json_object_get(row, key), columns[at], at + 1 == n);
             at++;
         }
@@ -267,18 +274,18 @@ result_print(json_t *result)
     json_t *value;
     int widest = 0;
 
-    json_object_foreach(result, key, value) {
+    json_object_foreach (result, key, value) {
         if (!json_is_array(value) && width(key) > widest)
             widest = width(key);
     }
-    json_object_foreach(result, key, value) {
+    json_object_foreach (result, key, value) {
         if (!json_is_array(value)) {
             printf("%-*s  ", widest, key);
             cell_print(value, 0, true);
             putchar('\n');
         }
     }
-    json_object_foreach(result, key, value) {
+    json_object_foreach (result, key, value) {
         if (json_is_array(value))
             table_print(key, value);
     }

@@ -79,8 +79,7 @@ pim_conf_address_is_loopback(const struct sockaddr *addr)
     uint8_t bytes[16];
     size_t n = address_bytes(addr, bytes);
 
-    return (n == 4 && bytes[0] == 127) ||
-           (n == 16 && memcmp(bytes, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16) == 0);
+    return (n == 4 && bytes[0] == 127) || (n == 16 && memcmp(bytes, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16) == 0);
 }
 
 /* "ADDRESS" or "ADDRESS/BITS". @return its bytes' count, 0 for what is none. */

@@ -38,7 +38,8 @@ pim_conf_print_help(FILE *out)
           "The PrivateIM server. It stays in the foreground and ends on SIGTERM or SIGINT.\n\n"
           "  --config FILE            read FILE; without it the installed privateim.conf where there is one\n"
           "  --listen ADDRESS:PORT    serve HTTP and WebSocket there; up to four times\n"
-          "  --set SECTION.KEY=VALUE  set any option of privateim.conf(5); may be repeated\n", out);
+          "  --set SECTION.KEY=VALUE  set any option of privateim.conf(5); may be repeated\n",
+          out);
     for (size_t i = 0; i < PIM_COUNT(shortcuts); i++)
         fprintf(out, "  %s %-*s  %s\n", shortcuts[i].word, (int)(22 - strlen(shortcuts[i].word)), shortcuts[i].arg,
                 shortcuts[i].help);
@@ -46,7 +47,8 @@ pim_conf_print_help(FILE *out)
         fprintf(out, "  %-23s  %s\n", actions[i].word, actions[i].help);
 }
 
-/* Is words[*at] the option `word`, as "--word value" or "--word=value"? Then *out_value is its value, NULL if missing. */
+/* Is words[*at] the option `word`, as "--word value" or "--word=value"? Then *out_value is its value, NULL if missing.
+ */
 static bool
 takes(int argc, char **argv, int *at, const char *word, const char **out_value)
 {
@@ -91,7 +93,8 @@ shortcut(struct pim_conf *conf, int argc, char **argv, int *at, char out_why[PIM
         const char *value = shortcuts[i].value;
         int rc;
 
-        if (value != NULL ? strcmp(argv[*at], shortcuts[i].word) != 0 : !takes(argc, argv, at, shortcuts[i].word, &value))
+        if (value != NULL ? strcmp(argv[*at], shortcuts[i].word) != 0
+                          : !takes(argc, argv, at, shortcuts[i].word, &value))
             continue;
         if (value == NULL)
             return missing(shortcuts[i].word, out_why);

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_BYTES_MAX (1 << 20)
@@ -116,13 +117,14 @@ key_unknown(const char *section, const char *key, char out_why[PIM_CONF_WHY_BYTE
         }
     }
     if (near != NULL)
-        pim_conf_fail(out_why, "there is no option %.60s in [%s]; is %s meant? Options there are %s", key, section, near,
-                      pim_buf_cstr(&names));
+        pim_conf_fail(out_why, "there is no option %.60s in [%s]; is %s meant? Options there are %s", key, section,
+                      near, pim_buf_cstr(&names));
     else if (home != NULL)
-        pim_conf_fail(out_why, "there is no option %.60s in [%s], it belongs into [%s]. Options there are %s", key, section,
-                      home, pim_buf_cstr(&names));
+        pim_conf_fail(out_why, "there is no option %.60s in [%s], it belongs into [%s]. Options there are %s", key,
+                      section, home, pim_buf_cstr(&names));
     else
-        pim_conf_fail(out_why, "there is no option %.60s in [%s]; options there are %s", key, section, pim_buf_cstr(&names));
+        pim_conf_fail(out_why, "there is no option %.60s in [%s]; options there are %s", key, section,
+                      pim_buf_cstr(&names));
     pim_buf_fini(&names);
     return PIM_ERR_INVALID;
 }
@@ -261,7 +263,8 @@ reader_option(void *arg, const char *section, const char *key, const char *value
     if (r->failed)
         return 0;
     if (opt != NULL && r->seen[opt - pim_conf_options] != 0) {
-        snprintf(why, sizeof why, "%s.%s is set twice, first in line %d", section, key, r->seen[opt - pim_conf_options]);
+        snprintf(why, sizeof why, "%s.%s is set twice, first in line %d", section, key,
+                 r->seen[opt - pim_conf_options]);
         reader_fail(r, why);
         return 0;
     }
@@ -295,6 +298,29 @@ pim_conf_load_text(struct pim_conf *conf, const char *name, const char *text, si
     return r.failed ? PIM_ERR_INVALID : PIM_OK;
 }
 
+/* scheme://user:password@host */
+static bool
+has_password(const char *url)
+{
+    const char *user = strstr(url, "://"), *at = user == NULL ? NULL : strchr(user + 3, '@');
+
+    return at != NULL && memchr(user + 3, ':', (size_t)(at - user - 3)) != NULL;
+}
+
+/* A password in a file that everybody can read is no secret. */
+static int
+secrecy_check(const struct pim_conf *conf, const char *path, int fd, char out_why[PIM_CONF_WHY_BYTES])
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0 || (st.st_mode & S_IROTH) == 0)
+        return PIM_OK;
+    if (!has_password(conf->storage.records) && !has_password(conf->storage.messages))
+        return PIM_OK;
+    return pim_conf_fail(
+        out_why, "%.300s: everybody can read this file and it has a database's password in it; chmod 640 it", path);
+}
+
 int
 pim_conf_load(struct pim_conf *conf, const char *path, char out_why[PIM_CONF_WHY_BYTES])
 {
@@ -323,6 +349,8 @@ pim_conf_load(struct pim_conf *conf, const char *path, char out_why[PIM_CONF_WHY
         }
     }
     rc = pim_conf_load_text(conf, path, text, len, out_why);
+    if (rc == PIM_OK)
+        rc = secrecy_check(conf, path, fd, out_why);
     if (rc == PIM_OK) {
         free(conf->file);
         conf->file = pim_strdup(path);
@@ -374,15 +402,18 @@ derive(struct pim_conf *conf, char out_why[PIM_CONF_WHY_BYTES])
     else
         derive_text(conf, "server.runtime_dir", &conf->server.runtime_dir, "%s", PIM_RUNSTATEDIR "/privateim");
     if (strlen(conf->server.runtime_dir) > 90)
-        return pim_conf_fail(out_why, "server.runtime_dir = %.300s: longer than 90 bytes, which a Unix socket's path cannot be; "
-                             "set server.runtime_dir", conf->server.runtime_dir);
+        return pim_conf_fail(out_why,
+                             "server.runtime_dir = %.300s: longer than 90 bytes, which a Unix socket's path cannot be; "
+                             "set server.runtime_dir",
+                             conf->server.runtime_dir);
     derive_text(conf, "auth.secret_file", &conf->auth.secret_file, "%s/token.key", conf->server.data_dir);
     if (strcmp(conf->storage.records, "sqlite:") == 0) {
         conf->storage.records[0] = '\0';
         derive_text(conf, "storage.records", &conf->storage.records, "sqlite:%s/privateim.db", conf->server.data_dir);
     }
     if (strcmp(conf->storage.messages, "sqlite:") == 0)
-        return pim_conf_fail(out_why, "storage.messages = sqlite: needs a path; leave it empty to keep messages with the records");
+        return pim_conf_fail(
+            out_why, "storage.messages = sqlite: needs a path; leave it empty to keep messages with the records");
     derive_text(conf, "storage.messages", &conf->storage.messages, "%s", conf->storage.records);
     if (conf->server.io_workers == 0) {
         snprintf(number, sizeof number, "%lld", (long long)(n > 256 ? 256 : n));
@@ -412,20 +443,23 @@ pim_conf_finish(struct pim_conf *conf, char out_why[PIM_CONF_WHY_BYTES])
     bool tls = conf->server.tls_cert[0] != '\0';
 
     if (tls != (conf->server.tls_key[0] != '\0'))
-        return pim_conf_fail(out_why, "server.tls_%s is set and server.tls_%s is not: TLS needs both", tls ? "cert" : "key",
-                             tls ? "key" : "cert");
+        return pim_conf_fail(out_why, "server.tls_%s is set and server.tls_%s is not: TLS needs both",
+                             tls ? "cert" : "key", tls ? "key" : "cert");
     for (uint32_t i = 0; i < conf->server.listen.n; i++) {
         if (reachable(conf->server.listen.items[i]) && !tls && !conf->server.insecure_listen)
-            return pim_conf_fail(out_why, "server.listen = %s: other machines can reach this address, and passwords would cross "
-                                 "the network in the clear; set server.tls_cert and server.tls_key, or, behind a proxy that has "
-                                 "TLS or in a test network, server.insecure_listen = yes (--insecure)",
-                                 conf->server.listen.items[i]);
+            return pim_conf_fail(
+                out_why,
+                "server.listen = %s: other machines can reach this address, and passwords would cross "
+                "the network in the clear; set server.tls_cert and server.tls_key, or, behind a proxy that has "
+                "TLS or in a test network, server.insecure_listen = yes (--insecure)",
+                conf->server.listen.items[i]);
         for (uint32_t j = 0; j < i; j++)
             if (strcmp(conf->server.listen.items[i], conf->server.listen.items[j]) == 0)
                 return pim_conf_fail(out_why, "server.listen has %s twice", conf->server.listen.items[i]);
     }
     if (reachable(conf->server.metrics_listen) && !conf->server.insecure_listen)
-        return pim_conf_fail(out_why, "server.metrics_listen = %s: other machines can reach this address and /metrics has no "
+        return pim_conf_fail(out_why,
+                             "server.metrics_listen = %s: other machines can reach this address and /metrics has no "
                              "sign-in; take a loopback address, or server.insecure_listen = yes",
                              conf->server.metrics_listen);
     if (conf->im.password_min > conf->im.password_max)

@@ -1,12 +1,12 @@
 /* conf/conf.h - what the operator can set.
  *
- * One table (conf/options.c) says for each option its section, key, type, default, bounds, unit and help. From it come the
- * defaults, the reader of `[section] key = value` files, the command line's --set, --print-config, the sample file
+ * One table (conf/options.c) says for each option its section, key, type, default, bounds, unit and help. From it come
+ * the defaults, the reader of `[section] key = value` files, the command line's --set, --print-config, the sample file
  * (--print-sample, installed as privateim.conf) and the options section of privateim.conf(5).
  *
- * One start: pim_conf_init fills in the defaults, pim_conf_args reads the file and then the command line over it, checks
- * what options ask of each other and derives those that were left empty. Any mistake is fatal and has its sentence: file,
- * line, and what is allowed. A reload makes a second struct, so nobody reads a value while it changes.
+ * One start: pim_conf_init fills in the defaults, pim_conf_args reads the file and then the command line over it,
+ * checks what options ask of each other and derives those that were left empty. Any mistake is fatal and has its
+ * sentence: file, line, and what is allowed. A reload makes a second struct, so nobody reads a value while it changes.
  *
  * Owned by main, read-only after pim_conf_args: any thread may read it. */
 #ifndef PIM_CONF_CONF_H
@@ -31,18 +31,18 @@ struct pim_conf_list {
 /* Numbers are int64_t, durations milliseconds, sizes bytes; text is "" when not set, never NULL. */
 struct pim_conf {
     struct {
-        struct pim_conf_list listen;    /* ADDRESS:PORT, at most PIM_CONF_LISTENS; pim_conf_address_parse */
-        char *metrics_listen;           /* "" off */
+        struct pim_conf_list listen; /* ADDRESS:PORT, at most PIM_CONF_LISTENS; pim_conf_address_parse */
+        char *metrics_listen;        /* "" off */
         char *data_dir, *runtime_dir, *web_dir, *plugin_dir;
         bool insecure_listen;
-        char *tls_cert, *tls_key;       /* both or neither */
+        char *tls_cert, *tls_key;                                     /* both or neither */
         int64_t io_workers, http_threads, read_threads, work_threads; /* at least 1: 0 was replaced */
         int64_t node_id;
         int64_t stop_timeout_ms;
         struct pim_conf_list trusted_proxies; /* ADDRESS or ADDRESS/BITS; pim_conf_net_contains */
     } server;
     struct {
-        char *records, *messages;       /* URLs; equal text: one store for both */
+        char *records, *messages; /* URLs; equal text: one store for both */
         int64_t queue_items, queue_bytes, batch_items;
         int64_t conversations, senders;
         int64_t search_rows_per_s;
@@ -82,8 +82,8 @@ struct pim_conf {
         int64_t level; /* enum pim_log_level */
     } log;
 
-    char *file;        /* the file that was read, or NULL */
-    int argc;          /* for a reload; argv is borrowed for good */
+    char *file; /* the file that was read, or NULL */
+    int argc;   /* for a reload; argv is borrowed for good */
     char **argv;
     const char *default_file;
     uint8_t origin[PIM_CONF_OPTIONS_MAX]; /* enum pim_conf_origin of each row of the table */
@@ -109,8 +109,8 @@ void pim_conf_fini(struct pim_conf *conf);
 /**
  * Read a file over what is there.
  *
- * @return PIM_OK, or PIM_ERR_INVALID with a sentence in out_why (file, line, what is allowed); then conf is half-changed and
- *         only good for pim_conf_fini. The same for a file that cannot be read.
+ * @return PIM_OK, or PIM_ERR_INVALID with a sentence in out_why (file, line, what is allowed); then conf is
+ * half-changed and only good for pim_conf_fini. The same for a file that cannot be read.
  *
  * Main thread: inih's settings are global.
  */
@@ -132,7 +132,8 @@ enum pim_conf_origin pim_conf_origin_of(const struct pim_conf *conf, const char 
 
 /**
  * Read the file (--config, else default_file where that exists), then the command line over it, then finish: check what
- * options ask of each other and derive what was left empty (runtime_dir, records, messages, secret_file, thread counts).
+ * options ask of each other and derive what was left empty (runtime_dir, records, messages, secret_file, thread
+ * counts).
  *
  * @param conf          after pim_conf_init
  * @param default_file  NULL: none
@@ -154,8 +155,8 @@ typedef void (*pim_conf_change_fn)(void *ctx, const char *name, bool applied);
  *
  * Main thread.
  */
-PIM_MUST_CHECK int pim_conf_reload(const struct pim_conf *old, struct pim_conf **out_new, pim_conf_change_fn change, void *ctx,
-                                   char out_why[PIM_CONF_WHY_BYTES]);
+PIM_MUST_CHECK int pim_conf_reload(const struct pim_conf *old, struct pim_conf **out_new, pim_conf_change_fn change,
+                                   void *ctx, char out_why[PIM_CONF_WHY_BYTES]);
 
 /** Write all options with their values and where each comes from; passwords in URLs are masked. */
 void pim_conf_print(const struct pim_conf *conf, FILE *out);

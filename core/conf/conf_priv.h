@@ -8,18 +8,18 @@
 #include <stddef.h>
 
 enum pim_conf_type {
-    PIM_CONF_T_BOOL,      /* bool */
-    PIM_CONF_T_INT,       /* int64_t */
-    PIM_CONF_T_SIZE,      /* int64_t, bytes */
-    PIM_CONF_T_DURATION,  /* int64_t, milliseconds; min and max in the table are milliseconds too */
-    PIM_CONF_T_LEVEL,     /* int64_t, enum pim_log_level */
-    PIM_CONF_T_TEXT,      /* char *, max = characters */
-    PIM_CONF_T_PATH,      /* char *, absolute; relative ones are made absolute */
-    PIM_CONF_T_STORE,     /* char *, a storage URL */
-    PIM_CONF_T_LISTEN,    /* char *, ADDRESS:PORT or empty */
-    PIM_CONF_T_LISTENS,   /* struct pim_conf_list, 1 .. max of them */
-    PIM_CONF_T_NETS,      /* struct pim_conf_list of ADDRESS[/BITS] */
-    PIM_CONF_T_ORIGINS    /* struct pim_conf_list of scheme://host[:port] */
+    PIM_CONF_T_BOOL,     /* bool */
+    PIM_CONF_T_INT,      /* int64_t */
+    PIM_CONF_T_SIZE,     /* int64_t, bytes */
+    PIM_CONF_T_DURATION, /* int64_t, milliseconds; min and max in the table are milliseconds too */
+    PIM_CONF_T_LEVEL,    /* int64_t, enum pim_log_level */
+    PIM_CONF_T_TEXT,     /* char *, max = characters */
+    PIM_CONF_T_PATH,     /* char *, absolute; relative ones are made absolute */
+    PIM_CONF_T_STORE,    /* char *, a storage URL */
+    PIM_CONF_T_LISTEN,   /* char *, ADDRESS:PORT or empty */
+    PIM_CONF_T_LISTENS,  /* struct pim_conf_list, 1 .. max of them */
+    PIM_CONF_T_NETS,     /* struct pim_conf_list of ADDRESS[/BITS] */
+    PIM_CONF_T_ORIGINS   /* struct pim_conf_list of scheme://host[:port] */
 };
 
 enum { PIM_CONF_RELOAD = 1 }; /* may change while the server runs */
@@ -50,7 +50,8 @@ const struct pim_conf_option *pim_conf_option_find(const char *section, const ch
 /** Write a sentence and return PIM_ERR_INVALID. */
 int pim_conf_fail(char out_why[PIM_CONF_WHY_BYTES], const char *fmt, ...) PIM_PRINTF(2, 3);
 
-/** Read text into the option's field. @return PIM_OK or PIM_ERR_INVALID with a sentence that begins with "section.key". */
+/** Read text into the option's field. @return PIM_OK or PIM_ERR_INVALID with a sentence that begins with "section.key".
+ */
 PIM_MUST_CHECK int pim_conf_value_parse(struct pim_conf *conf, const struct pim_conf_option *opt, const char *text,
                                         char out_why[PIM_CONF_WHY_BYTES]);
 /** Append the field's value as the file would have it. */

@@ -87,7 +87,8 @@ pim_conf_print_sample(FILE *out)
     fputs("# Options of the PrivateIM server, all at their defaults; privateim.conf(5) explains the file.\n"
           "# Take the # away from a line to change it, then try `privateimd --check-config`.\n"
           "# A comment begins with # or ; at the begin of a line or after a space.\n"
-          "# (reload): takes effect on SIGHUP or `privateimctl reload`; all others at the next start.\n", out);
+          "# (reload): takes effect on SIGHUP or `privateimctl reload`; all others at the next start.\n",
+          out);
     for (size_t i = 0; i < pim_conf_n_options; i++) {
         const struct pim_conf_option *opt = &pim_conf_options[i];
 

@@ -79,7 +79,8 @@ number_format(struct pim_buf *buf, int64_t n, const struct suffix *suffixes, siz
 
     while (i + 1 < n_suffixes && (n < suffixes[i].factor || n % suffixes[i].factor != 0))
         i++;
-    pim_buf_addf(buf, "%" PRId64 "%s", n / suffixes[i].factor, strcmp(suffixes[i].name, "B") == 0 ? "" : suffixes[i].name);
+    pim_buf_addf(buf, "%" PRId64 "%s", n / suffixes[i].factor,
+                 strcmp(suffixes[i].name, "B") == 0 ? "" : suffixes[i].name);
 }
 
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
@@ -250,8 +251,8 @@ pim_conf_value_parse(struct pim_conf *conf, const struct pim_conf_option *opt, c
     if (!ok) {
         pim_buf_init(&allowed, 512);
         pim_conf_allowed_format(&allowed, opt);
-        pim_conf_fail(out_why, "%s.%s = %.80s%s: allowed is %s", opt->section, opt->key, text, strlen(text) > 80 ? "..." : "",
-                      pim_buf_cstr(&allowed));
+        pim_conf_fail(out_why, "%s.%s = %.80s%s: allowed is %s", opt->section, opt->key, text,
+                      strlen(text) > 80 ? "..." : "", pim_buf_cstr(&allowed));
         pim_buf_fini(&allowed);
         return PIM_ERR_INVALID;
     }
@@ -346,22 +347,28 @@ pim_conf_allowed_format(struct pim_buf *buf, const struct pim_conf_option *opt)
         pim_buf_addf(buf, "a path of at most %" PRId64 " bytes%s", opt->max, opt->min == 0 ? ", or empty" : "");
         break;
     case PIM_CONF_T_STORE:
-        pim_buf_addf(buf, "sqlite:PATH, memory:, mysql://..., postgresql://..., mongodb://... or plugin:PATH?key=value%s",
+        pim_buf_addf(buf,
+                     "sqlite:PATH, memory:, mysql://..., postgresql://..., mongodb://... or plugin:PATH?key=value%s",
                      opt->min == 0 ? ", or empty" : "");
         break;
     case PIM_CONF_T_LISTEN:
         pim_buf_adds(buf, "ADDRESS:PORT (192.0.2.1:8080, [2001:db8::1]:8080 or localhost:8080), or empty");
         break;
     case PIM_CONF_T_LISTENS:
-        pim_buf_addf(buf, "one to %" PRId64 " of ADDRESS:PORT (192.0.2.1:8080, [2001:db8::1]:8080 or localhost:8080) with "
-                     "commas between them", opt->max);
+        pim_buf_addf(buf,
+                     "one to %" PRId64 " of ADDRESS:PORT (192.0.2.1:8080, [2001:db8::1]:8080 or localhost:8080) with "
+                     "commas between them",
+                     opt->max);
         break;
     case PIM_CONF_T_NETS:
         pim_buf_addf(buf, "up to %" PRId64 " of ADDRESS or ADDRESS/BITS with commas between them", opt->max);
         break;
     case PIM_CONF_T_ORIGINS:
-        pim_buf_addf(buf, "up to %" PRId64 " of https://host[:port] or http://host[:port], in lower case, with commas between "
-                     "them", opt->max);
+        pim_buf_addf(buf,
+                     "up to %" PRId64
+                     " of https://host[:port] or http://host[:port], in lower case, with commas between "
+                     "them",
+                     opt->max);
         break;
     }
 }

@@ -63,7 +63,10 @@ on_plugin(void *ctx, const struct pim_plugin_row *row)
     json_object_set_new(one, "kind", json_string(row->kind));
     json_object_set_new(one, "version", json_string(row->version));
     json_object_set_new(one, "licence", json_string(row->licence));
-    json_object_set_new(one, "health", json_string(row->healthy ? "well" : row->why[0] != '\0' ? row->why : "not well"));
+    json_object_set_new(one, "health",
+                        json_string(row->healthy          ? "well"
+                                    : row->why[0] != '\0' ? row->why
+                                                          : "not well"));
     json_object_set_new(one, "about", json_string(row->about));
     json_object_set_new(one, "path", json_string(row->path));
     json_array_append_new(ctx, one);
@@ -90,7 +93,8 @@ run_log_level(void *ctx, const struct pim_ctl_request *request, json_t *result, 
     if (word != NULL) {
         level = pim_log_level_parse(word);
         if (level < 0)
-            return pim_err_set(err, PIM_ERR_INVALID, "%.40s is no log level: error, warning, notice, info or debug", word);
+            return pim_err_set(err, PIM_ERR_INVALID, "%.40s is no log level: error, warning, notice, info or debug",
+                               word);
         pim_log_level_set((enum pim_log_level)level);
         pim_log(PIM_LOG_NOTICE, "log level is now %s", level_name());
     }

@@ -24,7 +24,8 @@
 static int
 fail_errno(struct pim_err *err, const char *path, const char *what)
 {
-    int saved = errno, rc = pim_err_set(err, PIM_ERR_UNAVAILABLE, "control socket %.120s: %s: %s", path, what, strerror(saved));
+    int saved = errno,
+        rc = pim_err_set(err, PIM_ERR_UNAVAILABLE, "control socket %.120s: %s: %s", path, what, strerror(saved));
 
     if (err != NULL)
         err->native_code = saved;
@@ -63,7 +64,8 @@ pim_ctl_open(const char *runtime_dir, struct pim_ctl **out_ctl, struct pim_err *
         return fail_errno(err, addr.sun_path, "cannot replace it");
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     /* the mode of the unbound socket becomes the file's, so it is never open to others: Linux, net/unix/af_unix.c */
-    if (fd < 0 || fchmod(fd, 0600) != 0 || bind(fd, (const struct sockaddr *)&addr, sizeof addr) != 0 || listen(fd, 16) != 0) {
+    if (fd < 0 || fchmod(fd, 0600) != 0 || bind(fd, (const struct sockaddr *)&addr, sizeof addr) != 0 ||
+        listen(fd, 16) != 0) {
         int rc = fail_errno(err, addr.sun_path, "cannot be made");
 
         if (fd >= 0)
@@ -139,7 +141,8 @@ answer_error(const char *text)
 }
 
 static json_t *
-command_run(struct pim_ctl *ctl, const struct pim_ctl_command *command, const json_t *cmd, size_t words, const char *secret)
+command_run(struct pim_ctl *ctl, const struct pim_ctl_command *command, const json_t *cmd, size_t words,
+            const char *secret)
 {
     struct pim_err err = PIM_ERR_INIT;
     json_t *args = json_array(), *result = json_object(), *reply;

@@ -1,16 +1,16 @@
 /* ctl/ctl.h - the control socket, which privateimctl talks to.
  *
- * RUNTIME_DIR/control is a Unix stream socket for the server's own user and root (mode 0600, and the kernel says who calls).
- * A connection carries one request and one reply, each one line of JSON:
+ * RUNTIME_DIR/control is a Unix stream socket for the server's own user and root (mode 0600, and the kernel says who
+ * calls). A connection carries one request and one reply, each one line of JSON:
  *
  *     {"cmd": ["user", "disable", "42"], "secret": "only where a command takes one"}
  *     {"ok": true, "result": {...}}    or    {"ok": false, "error": "a sentence"}
  *
- * A thread of its own serves one request after the other, so a handler may block: it may post work to a pool and wait for
- * it. It must not wait for the main thread, which waits for this one in pim_ctl_stop.
+ * A thread of its own serves one request after the other, so a handler may block: it may post work to a pool and wait
+ * for it. It must not wait for the main thread, which waits for this one in pim_ctl_stop.
  *
- * Built in: status, plugins, log level, reload (SIGHUP to ourselves). Others are added before the start; a command added
- * under a built-in's name replaces it. */
+ * Built in: status, plugins, log level, reload (SIGHUP to ourselves). Others are added before the start; a command
+ * added under a built-in's name replaces it. */
 #ifndef PIM_CTL_CTL_H
 #define PIM_CTL_CTL_H
 #include "util/err.h"

@@ -48,8 +48,8 @@ host_health(const struct pim_host *host, int32_t up, const char *why)
     snprintf(handle->why, sizeof handle->why, "%s", why == NULL ? "" : why);
     pthread_mutex_unlock(&handle->lock);
     if (changed)
-        pim_log(up ? PIM_LOG_NOTICE : PIM_LOG_ERR, "%s: %s%s%.127s", handle->plugin->name, up ? "well again" : "not well",
-                why != NULL && *why != '\0' ? ": " : "", why == NULL ? "" : why);
+        pim_log(up ? PIM_LOG_NOTICE : PIM_LOG_ERR, "%s: %s%s%.127s", handle->plugin->name,
+                up ? "well again" : "not well", why != NULL && *why != '\0' ? ": " : "", why == NULL ? "" : why);
 }
 
 static struct pim_plugin_metric *

@@ -87,7 +87,8 @@ path_find(const struct pim_plugin_dirs *dirs, const char *name, char out_path[PA
         return PIM_NOT_FOUND;
     }
     if (!name_valid(name))
-        return pim_err_set(err, PIM_ERR_INVALID, "%.60s is neither a plugin's name (a-z, 0-9, -) nor an absolute path", name);
+        return pim_err_set(err, PIM_ERR_INVALID, "%.60s is neither a plugin's name (a-z, 0-9, -) nor an absolute path",
+                           name);
     if (dirs->build_dir != NULL) {
         snprintf(path, sizeof path, "%.3900s/plugins/%s/.libs/%s.so", dirs->build_dir, name, name);
         if (realpath(path, out_path) != NULL)
@@ -108,11 +109,15 @@ owner_check(const char *path, struct pim_err *err)
     if (stat(path, &st) != 0)
         return pim_err_set(err, PIM_NOT_FOUND, "%.150s: %s", path, strerror(errno));
     if (st.st_uid != 0 && st.st_uid != geteuid())
-        return pim_err_set(err, PIM_ERR_DENIED, "%.150s belongs to user %u; a plugin and its directory must belong to root or to "
-                           "the server's user", path, (unsigned)st.st_uid);
+        return pim_err_set(err, PIM_ERR_DENIED,
+                           "%.150s belongs to user %u; a plugin and its directory must belong to root or to "
+                           "the server's user",
+                           path, (unsigned)st.st_uid);
     if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        return pim_err_set(err, PIM_ERR_DENIED, "%.150s can be written by %s; a plugin and its directory must be writable by "
-                           "their owner alone (chmod go-w)", path, (st.st_mode & S_IWOTH) != 0 ? "everybody" : "its group");
+        return pim_err_set(err, PIM_ERR_DENIED,
+                           "%.150s can be written by %s; a plugin and its directory must be writable by "
+                           "their owner alone (chmod go-w)",
+                           path, (st.st_mode & S_IWOTH) != 0 ? "everybody" : "its group");
     return PIM_OK;
 }
 
@@ -144,20 +149,25 @@ static int
 plugin_check(const char *path, const struct pim_plugin *p, struct pim_err *err)
 {
     if (p->magic != PIM_MAGIC)
-        return pim_err_set(err, PIM_ERR_UNSUPPORTED, "%.120s: pim_plugin_entry gives no PrivateIM plugin (magic %08" PRIx32
-                           ", not %08" PRIx32 ")", path, p->magic, (uint32_t)PIM_MAGIC);
+        return pim_err_set(err, PIM_ERR_UNSUPPORTED,
+                           "%.120s: pim_plugin_entry gives no PrivateIM plugin (magic %08" PRIx32 ", not %08" PRIx32
+                           ")",
+                           path, p->magic, (uint32_t)PIM_MAGIC);
     if (p->abi_major != PIM_ABI_MAJOR)
-        return pim_err_set(err, PIM_ERR_UNSUPPORTED, "%.120s was made for plugin ABI %u.%u and this server has %d.%d", path,
-                           p->abi_major, p->abi_minor, PIM_ABI_MAJOR, PIM_ABI_MINOR);
+        return pim_err_set(err, PIM_ERR_UNSUPPORTED, "%.120s was made for plugin ABI %u.%u and this server has %d.%d",
+                           path, p->abi_major, p->abi_minor, PIM_ABI_MAJOR, PIM_ABI_MINOR);
     if (!PIM_IN(struct pim_plugin, p, ops))
-        return pim_err_set(err, PIM_ERR_UNSUPPORTED, "%.120s: its pim_plugin has %" PRIu32 " bytes, ABI %d.0 has %zu", path,
-                           p->struct_size, PIM_ABI_MAJOR, offsetof(struct pim_plugin, ops) + sizeof p->ops);
+        return pim_err_set(err, PIM_ERR_UNSUPPORTED, "%.120s: its pim_plugin has %" PRIu32 " bytes, ABI %d.0 has %zu",
+                           path, p->struct_size, PIM_ABI_MAJOR, offsetof(struct pim_plugin, ops) + sizeof p->ops);
     if (p->host_minor_min > PIM_ABI_MINOR)
-        return pim_err_set(err, PIM_ERR_UNSUPPORTED, "%.120s needs a server with plugin ABI %u.%u and this one has %d.%d", path,
-                           p->abi_major, p->host_minor_min, PIM_ABI_MAJOR, PIM_ABI_MINOR);
+        return pim_err_set(err, PIM_ERR_UNSUPPORTED,
+                           "%.120s needs a server with plugin ABI %u.%u and this one has %d.%d", path, p->abi_major,
+                           p->host_minor_min, PIM_ABI_MAJOR, PIM_ABI_MINOR);
     if (p->name == NULL || !name_valid(p->name) || p->version == NULL || p->licence == NULL || p->about == NULL)
-        return pim_err_set(err, PIM_ERR_UNSUPPORTED, "%.120s: a plugin in it lacks its name (a-z, 0-9, -), version, licence or "
-                           "about", path);
+        return pim_err_set(err, PIM_ERR_UNSUPPORTED,
+                           "%.120s: a plugin in it lacks its name (a-z, 0-9, -), version, licence or "
+                           "about",
+                           path);
     if (p->n_options > 0 && (p->options == NULL || !PIM_ITEM_HAS(struct pim_option, p->option_size, flags)))
         return pim_err_set(err, PIM_ERR_UNSUPPORTED, "%.120s: the options of plugin %s are no options", path, p->name);
     return PIM_OK;
@@ -169,10 +179,16 @@ static const struct {
     size_t at;
     const char *name;
 } needed[] = {
-#define STORAGE(f) {PIM_KIND_STORAGE, offsetof(struct pim_storage_ops, f), #f}
-#define AUTH(f) {PIM_KIND_AUTH, offsetof(struct pim_auth_ops, f), #f}
-    STORAGE(open), STORAGE(close), STORAGE(migrate), STORAGE(conn_open), STORAGE(conn_close), STORAGE(ping),
-    AUTH(open),    AUTH(close),
+#define STORAGE(f)                                                                                                     \
+    {                                                                                                                  \
+        PIM_KIND_STORAGE, offsetof(struct pim_storage_ops, f), #f                                                      \
+    }
+#define AUTH(f)                                                                                                        \
+    {                                                                                                                  \
+        PIM_KIND_AUTH, offsetof(struct pim_auth_ops, f), #f                                                            \
+    }
+    STORAGE(open),       STORAGE(close), STORAGE(migrate), STORAGE(conn_open),
+    STORAGE(conn_close), STORAGE(ping),  AUTH(open),       AUTH(close),
 };
 
 static int
@@ -183,8 +199,10 @@ kind_check(const char *path, const struct pim_plugin *p, struct pim_err *err)
     uint32_t size;
 
     if (p->kind_major != major)
-        return pim_err_set(err, PIM_ERR_UNSUPPORTED, "%.120s: plugin %s was made for %s interface %u.%u and this server has "
-                           "%d.%d", path, p->name, kind_name(p->kind), p->kind_major, p->kind_minor, major, minor);
+        return pim_err_set(err, PIM_ERR_UNSUPPORTED,
+                           "%.120s: plugin %s was made for %s interface %u.%u and this server has "
+                           "%d.%d",
+                           path, p->name, kind_name(p->kind), p->kind_major, p->kind_minor, major, minor);
     if (p->ops == NULL)
         return pim_err_set(err, PIM_ERR_UNSUPPORTED, "%.120s: plugin %s has no functions", path, p->name);
     size = *(const uint32_t *)p->ops; /* every table begins with its struct_size */
@@ -196,8 +214,10 @@ kind_check(const char *path, const struct pim_plugin *p, struct pim_err *err)
         if (needed[i].at + sizeof fn <= size)
             memcpy(&fn, (const char *)p->ops + needed[i].at, sizeof fn);
         if (fn == NULL)
-            return pim_err_set(err, PIM_ERR_UNSUPPORTED, "%.120s: plugin %s lacks the function %s, which every %s plugin must "
-                               "have", path, p->name, needed[i].name, kind_name(p->kind));
+            return pim_err_set(err, PIM_ERR_UNSUPPORTED,
+                               "%.120s: plugin %s lacks the function %s, which every %s plugin must "
+                               "have",
+                               path, p->name, needed[i].name, kind_name(p->kind));
     }
     return PIM_OK;
 }
@@ -210,7 +230,7 @@ library_open(const char *path, struct library **out_lib, struct pim_err *err)
     void *so, *symbol;
     int rc;
 
-    SLIST_FOREACH(lib, &libraries, link) {
+    SLIST_FOREACH (lib, &libraries, link) {
         if (strcmp(lib->path, path) == 0) {
             *out_lib = lib;
             return PIM_OK;
@@ -225,7 +245,8 @@ library_open(const char *path, struct library **out_lib, struct pim_err *err)
     symbol = dlsym(so, "pim_plugin_entry");
     if (symbol == NULL) {
         dlclose(so);
-        return pim_err_set(err, PIM_ERR_UNSUPPORTED, "%.120s lacks the symbol pim_plugin_entry: it is no PrivateIM plugin", path);
+        return pim_err_set(err, PIM_ERR_UNSUPPORTED,
+                           "%.120s lacks the symbol pim_plugin_entry: it is no PrivateIM plugin", path);
     }
     memcpy(&entry, &symbol, sizeof entry);
     lib = pim_new0(sizeof *lib);
@@ -245,8 +266,8 @@ library_open(const char *path, struct library **out_lib, struct pim_err *err)
 }
 
 int
-pim_plugin_open(const struct pim_plugin_dirs *dirs, const char *name, uint16_t kind, struct pim_plugin_handle **out_handle,
-                struct pim_err *err)
+pim_plugin_open(const struct pim_plugin_dirs *dirs, const char *name, uint16_t kind,
+                struct pim_plugin_handle **out_handle, struct pim_err *err)
 {
     char path[PATH_MAX];
     struct library *lib = NULL;
@@ -257,7 +278,7 @@ pim_plugin_open(const struct pim_plugin_dirs *dirs, const char *name, uint16_t k
     rc = path_find(dirs, name, path, err);
     if (rc == PIM_OK)
         rc = library_open(path, &lib, err);
-    if (rc != PIM_OK)
+    if (rc != PIM_OK || lib == NULL)
         return rc;
     while (i < lib->n && lib->plugins[i]->kind != kind)
         i++;
@@ -337,12 +358,13 @@ option_check(const struct pim_plugin *p, const struct pim_option *opt, const cha
     if (int_parse(value, &n) && (opt->min == NULL || !int_parse(opt->min, &bound) || n >= bound) &&
         (opt->max == NULL || !int_parse(opt->max, &bound) || n <= bound))
         return PIM_OK;
-    return pim_err_set(err, PIM_ERR_INVALID, "plugin %s: option %s = %.40s: allowed is a number from %s to %s", p->name, opt->name,
-                       value, opt->min == NULL ? "any" : opt->min, opt->max == NULL ? "any" : opt->max);
+    return pim_err_set(err, PIM_ERR_INVALID, "plugin %s: option %s = %.40s: allowed is a number from %s to %s", p->name,
+                       opt->name, value, opt->min == NULL ? "any" : opt->min, opt->max == NULL ? "any" : opt->max);
 }
 
 int
-pim_plugin_options_check(const struct pim_plugin_handle *handle, const struct pim_kv *opts, uint32_t n_opts, struct pim_err *err)
+pim_plugin_options_check(const struct pim_plugin_handle *handle, const struct pim_kv *opts, uint32_t n_opts,
+                         struct pim_err *err)
 {
     const struct pim_plugin *p = handle->plugin;
 
@@ -404,13 +426,13 @@ pim_plugin_list(pim_plugin_row_fn row, void *ctx)
     const struct pim_plugin_handle *handle;
 
     pthread_mutex_lock(&handles_lock);
-    TAILQ_FOREACH(handle, &handles, link) {
+    TAILQ_FOREACH (handle, &handles, link) {
         char why[128];
         bool healthy = pim_plugin_healthy(handle, why);
         const struct pim_plugin *p = handle->plugin;
 
-        row(ctx, &(struct pim_plugin_row){p->name, p->version, p->licence, p->about, handle->path, kind_name(p->kind), healthy,
-                                          why});
+        row(ctx, &(struct pim_plugin_row){p->name, p->version, p->licence, p->about, handle->path, kind_name(p->kind),
+                                          healthy, why});
     }
     pthread_mutex_unlock(&handles_lock);
 }
@@ -421,7 +443,7 @@ pim_plugin_counts(pim_plugin_count_fn count, void *ctx)
     struct pim_plugin_handle *handle;
 
     pthread_mutex_lock(&handles_lock);
-    TAILQ_FOREACH(handle, &handles, link) {
+    TAILQ_FOREACH (handle, &handles, link) {
         uint32_t n = atomic_load_explicit(&handle->n_metrics, memory_order_acquire);
 
         for (uint32_t i = 0; i < n; i++)

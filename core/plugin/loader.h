@@ -1,9 +1,9 @@
 /* plugin/loader.h - the only place that loads plugins.
  *
- * A plugin is a shared library with one function, pim_plugin_entry (privateim/types.h). It is found by name in the plugin
- * directory or by absolute path, and loaded only if nobody but root and the server's own user could have written it. Each
- * refusal is one sentence. A loaded library stays loaded until the process ends: it may have threads or exit handlers of
- * its own.
+ * A plugin is a shared library with one function, pim_plugin_entry (privateim/types.h). It is found by name in the
+ * plugin directory or by absolute path, and loaded only if nobody but root and the server's own user could have written
+ * it. Each refusal is one sentence. A loaded library stays loaded until the process ends: it may have threads or exit
+ * handlers of its own.
  *
  * One pim_plugin_handle is one use of a plugin: it holds the host table that the plugin calls back through. */
 #ifndef PIM_PLUGIN_LOADER_H
@@ -63,15 +63,16 @@ const struct pim_storage_ops *pim_plugin_storage(const struct pim_plugin_handle 
 const struct pim_auth_ops *pim_plugin_auth(const struct pim_plugin_handle *handle);
 
 /**
- * Check options against the plugin's own table: the name is known, a number is one and in its bounds, what is required is
- * there.
+ * Check options against the plugin's own table: the name is known, a number is one and in its bounds, what is required
+ * is there.
  *
  * @return PIM_OK, or PIM_ERR_INVALID with a sentence. Any thread.
  */
-PIM_MUST_CHECK int pim_plugin_options_check(const struct pim_plugin_handle *handle, const struct pim_kv *opts, uint32_t n_opts,
-                                            struct pim_err *err);
+PIM_MUST_CHECK int pim_plugin_options_check(const struct pim_plugin_handle *handle, const struct pim_kv *opts,
+                                            uint32_t n_opts, struct pim_err *err);
 
-/** Does the plugin say that it is well? why: what it said last, at most 127 bytes and a NUL; may be NULL. Any thread. */
+/** Does the plugin say that it is well? why: what it said last, at most 127 bytes and a NUL; may be NULL. Any thread.
+ */
 bool pim_plugin_healthy(const struct pim_plugin_handle *handle, char why[128]);
 
 /* One loaded plugin for privateimctl and the metrics; borrowed for the call. */

@@ -9,15 +9,18 @@ static const struct {
     const char *option; /* what the text becomes; NULL: there is none */
     int whole;          /* the whole URL, which the client library reads itself */
 } schemes[] = {
-    {"sqlite:", "storage-sqlite", "path", 0},   {"memory:", "storage-memory", NULL, 0},
-    {"mysql://", "storage-mysql", "url", 1},    {"postgresql://", "storage-pg", "url", 1},
-    {"mongodb://", "storage-mongo", "url", 1},  {"plugin:", NULL, NULL, 0},
+    {"sqlite:", "storage-sqlite", "path", 0},  {"memory:", "storage-memory", NULL, 0},
+    {"mysql://", "storage-mysql", "url", 1},   {"postgresql://", "storage-pg", "url", 1},
+    {"mongodb://", "storage-mongo", "url", 1}, {"plugin:", NULL, NULL, 0},
 };
 
 static int
 hex(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* In place. @return 0, or -1 for a bad escape or one that means a NUL byte. */
@@ -78,8 +81,10 @@ pim_plugin_url_parse(const char *url, struct pim_plugin_url *out_url, struct pim
     for (i = 0; i < PIM_COUNT(schemes) && strncmp(url, schemes[i].scheme, strlen(schemes[i].scheme)) != 0; i++)
         ;
     if (i == PIM_COUNT(schemes))
-        return pim_err_set(err, PIM_ERR_INVALID, "%.60s is no storage URL: allowed are sqlite:PATH, memory:, mysql://, "
-                           "postgresql://, mongodb:// and plugin:PATH?key=value", url);
+        return pim_err_set(err, PIM_ERR_INVALID,
+                           "%.60s is no storage URL: allowed are sqlite:PATH, memory:, mysql://, "
+                           "postgresql://, mongodb:// and plugin:PATH?key=value",
+                           url);
     got.text = pim_strdup(url);
     rest = got.text + strlen(schemes[i].scheme);
     if (schemes[i].whole) {

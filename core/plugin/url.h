@@ -7,7 +7,7 @@
 
 /* Owned by whoever parsed it, pim_plugin_url_fini(). */
 struct pim_plugin_url {
-    char *plugin; /* name or absolute path, for pim_plugin_open */
+    char *plugin;                            /* name or absolute path, for pim_plugin_open */
     struct pim_kv opts[PIM_PLUGIN_URL_OPTS]; /* names and values are inside `text` */
     uint32_t n_opts, pad;
     char *text;

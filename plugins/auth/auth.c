@@ -25,14 +25,16 @@ auth_fail(struct pim_err *err, int32_t code, const char *fmt, ...)
 }
 
 static const struct pim_option options[] = {
-    {"secret_file", "path", NULL, NULL, NULL, "file with the key that signs tokens; made if it is not there", PIM_OPT_REQUIRED},
+    {"secret_file", "path", NULL, NULL, NULL, "file with the key that signs tokens; made if it is not there",
+     PIM_OPT_REQUIRED},
     {"issuer", "text", "privateim", NULL, NULL, "issuer named in tokens, at most 100 bytes", 0},
     {"audience", "text", "privateim", NULL, NULL, "audience named in tokens, at most 100 bytes", 0},
     {"token_life", "int", "604800", "60", "31622400", "seconds a token is good for", PIM_OPT_RELOAD},
     {"argon2_memory", "int", "19456", "8192", "4194304", "KiB for one hash", PIM_OPT_RELOAD},
     {"argon2_time", "int", "2", "1", "100", "passes over that memory", PIM_OPT_RELOAD},
     {"argon2_lanes", "int", "1", "1", "16", "lanes of that memory", PIM_OPT_RELOAD},
-    {"legacy_salt_file", "path", "", NULL, NULL, "file with the salt of imported HMAC-MD5 hashes, at most 255 bytes", 0},
+    {"legacy_salt_file", "path", "", NULL, NULL, "file with the salt of imported HMAC-MD5 hashes, at most 255 bytes",
+     0},
 };
 
 /* The option's value, or its default. */
@@ -58,8 +60,8 @@ option_int(const struct pim_kv *opts, uint32_t n_opts, size_t which, int64_t *ou
     *out = strtoll(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || *out < strtoll(options[which].min, NULL, 10) ||
         *out > strtoll(options[which].max, NULL, 10))
-        return auth_fail(err, PIM_ERR_INVALID, "option %s = %.40s: allowed is a number from %s to %s", options[which].name, text,
-                         options[which].min, options[which].max);
+        return auth_fail(err, PIM_ERR_INVALID, "option %s = %.40s: allowed is a number from %s to %s",
+                         options[which].name, text, options[which].min, options[which].max);
     return PIM_OK;
 }
 

@@ -38,8 +38,8 @@ int32_t auth_secret_load(const char *path, unsigned char key[AUTH_KEY_BYTES_MAX]
 /** Read a whole small file. @return bytes read, or -1 with errno. */
 long auth_file_read(const char *path, void *dst, size_t dst_bytes, struct pim_err *err);
 
-int32_t auth_password_hash(struct pim_auth *auth, const struct pim_call *call, const char *password, uint32_t password_len,
-                           pim_text2_fn put, void *ctx, struct pim_err *err);
+int32_t auth_password_hash(struct pim_auth *auth, const struct pim_call *call, const char *password,
+                           uint32_t password_len, pim_text2_fn put, void *ctx, struct pim_err *err);
 int32_t auth_password_check(struct pim_auth *auth, const struct pim_call *call, const char *hash, uint32_t hash_len,
                             const char *password, uint32_t password_len, int32_t *out_rehash, struct pim_err *err);
 int32_t auth_token_make(struct pim_auth *auth, const struct pim_call *call, const struct pim_subject *subject,

@@ -1,5 +1,5 @@
-/* Passwords: argon2id for all new ones; the original's HMAC-MD5 is only verified. Blocks for tens of milliseconds and takes
- * argon2_memory: for a work thread. */
+/* Passwords: argon2id for all new ones; the original's HMAC-MD5 is only verified. Blocks for tens of milliseconds and
+ * takes argon2_memory: for a work thread. */
 #include "auth_priv.h"
 
 #include <argon2.h>
@@ -51,8 +51,8 @@ auth_password_hash(struct pim_auth *auth, const struct pim_call *call, const cha
         return auth_fail(err, PIM_ERR_TIMEOUT, "the deadline passed before the password's turn came");
     if (getrandom(salt, sizeof salt, 0) != sizeof salt)
         return auth_fail(err, PIM_ERR_INTERNAL, "getrandom failed");
-    rc = argon2id_hash_encoded(p.time, p.memory_kib, p.lanes, password, password_len, salt, sizeof salt, HASH_BYTES, phc,
-                               sizeof phc);
+    rc = argon2id_hash_encoded(p.time, p.memory_kib, p.lanes, password, password_len, salt, sizeof salt, HASH_BYTES,
+                               phc, sizeof phc);
     if (rc != ARGON2_OK)
         return auth_fail(err, rc == ARGON2_MEMORY_ALLOCATION_ERROR ? PIM_ERR_NOMEM : PIM_ERR_INTERNAL, "argon2: %s",
                          argon2_error_message(rc));
@@ -69,8 +69,8 @@ hex_valid(const char *text, size_t len)
 }
 
 static int32_t
-legacy_check(const struct pim_auth *auth, const char *hex, const char *password, uint32_t password_len, int32_t *out_rehash,
-             struct pim_err *err)
+legacy_check(const struct pim_auth *auth, const char *hex, const char *password, uint32_t password_len,
+             int32_t *out_rehash, struct pim_err *err)
 {
     unsigned char text[4096 + AUTH_SALT_BYTES_MAX], mac[EVP_MAX_MD_SIZE];
     char have[33];
@@ -144,8 +144,8 @@ nobody_check(struct pim_auth *auth, const char *password, uint32_t password_len)
 }
 
 int32_t
-auth_password_check(struct pim_auth *auth, const struct pim_call *call, const char *hash, uint32_t hash_len, const char *password,
-                    uint32_t password_len, int32_t *out_rehash, struct pim_err *err)
+auth_password_check(struct pim_auth *auth, const struct pim_call *call, const char *hash, uint32_t hash_len,
+                    const char *password, uint32_t password_len, int32_t *out_rehash, struct pim_err *err)
 {
     static const char legacy[] = "hmac-md5$";
     struct params now = params_now(auth), was;
@@ -164,7 +164,8 @@ auth_password_check(struct pim_auth *auth, const struct pim_call *call, const ch
     phc[hash_len] = '\0';
     if (hex_valid(phc, hash_len))
         return legacy_check(auth, phc, password, password_len, out_rehash, err);
-    if (strncmp(phc, legacy, sizeof legacy - 1) == 0 && hex_valid(phc + sizeof legacy - 1, hash_len - (sizeof legacy - 1)))
+    if (strncmp(phc, legacy, sizeof legacy - 1) == 0 &&
+        hex_valid(phc + sizeof legacy - 1, hash_len - (sizeof legacy - 1)))
         return legacy_check(auth, phc + sizeof legacy - 1, password, password_len, out_rehash, err);
     if (!phc_params(phc, &was))
         return auth_fail(err, PIM_ERR_CORRUPT, "a stored password hash is of no known form");

@@ -43,7 +43,8 @@ dir_sync(const char *path)
     return rc;
 }
 
-/* Under another name first, then linked: a crash leaves no short key, and of two servers that start at once one wins. */
+/* Under another name first, then linked: a crash leaves no short key, and of two servers that start at once one wins.
+ */
 static int32_t
 secret_make(const char *path, struct pim_err *err)
 {
@@ -80,16 +81,21 @@ secret_read(const char *path, int fd, unsigned char key[AUTH_KEY_BYTES_MAX], siz
     if (fstat(fd, &st) != 0)
         return fail_errno(err, path, "cannot look at the key file");
     if (!S_ISREG(st.st_mode) || (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        return auth_fail(err, PIM_ERR_DENIED, "%.150s: group or others have access (mode %04o) to the key that signs tokens; "
-                         "chmod 600 it", path, (unsigned)(st.st_mode & 07777));
+        return auth_fail(err, PIM_ERR_DENIED,
+                         "%.150s: group or others have access (mode %04o) to the key that signs tokens; "
+                         "chmod 600 it",
+                         path, (unsigned)(st.st_mode & 07777));
     if (st.st_uid != 0 && st.st_uid != geteuid())
-        return auth_fail(err, PIM_ERR_DENIED, "%.150s: the key that signs tokens belongs to user %u", path, (unsigned)st.st_uid);
+        return auth_fail(err, PIM_ERR_DENIED, "%.150s: the key that signs tokens belongs to user %u", path,
+                         (unsigned)st.st_uid);
     n = read(fd, key, AUTH_KEY_BYTES_MAX);
     if (n < 0)
         return fail_errno(err, path, "cannot read the key");
     if (n < AUTH_KEY_BYTES_MIN)
-        return auth_fail(err, PIM_ERR_INVALID, "%.150s: the key that signs tokens has %zd bytes, at least %d are needed; remove "
-                         "the file and a new one is made (all sessions end)", path, n, AUTH_KEY_BYTES_MIN);
+        return auth_fail(err, PIM_ERR_INVALID,
+                         "%.150s: the key that signs tokens has %zd bytes, at least %d are needed; remove "
+                         "the file and a new one is made (all sessions end)",
+                         path, n, AUTH_KEY_BYTES_MIN);
     *out_len = (size_t)n;
     return PIM_OK;
 }

@@ -24,8 +24,8 @@ session_valid(const char *session, size_t len)
 }
 
 int32_t
-auth_token_make(struct pim_auth *auth, const struct pim_call *call, const struct pim_subject *subject, const char *purpose,
-                pim_text2_fn put, void *ctx, struct pim_err *err)
+auth_token_make(struct pim_auth *auth, const struct pim_call *call, const struct pim_subject *subject,
+                const char *purpose, pim_text2_fn put, void *ctx, struct pim_err *err)
 {
     unsigned char random[16];
     char jti[2 * sizeof random + 1], sub[24], *text = NULL;
@@ -89,8 +89,9 @@ claims_check(const struct pim_auth *auth, const json_t *claims, const char *purp
     char sub[24];
 
     if (json_object_size(claims) != CLAIMS || issuer == NULL || audience == NULL || use == NULL || session == NULL ||
-        subject == NULL || id == NULL || !claim_int(claims, "user_id", &user_id) || !claim_int(claims, "iat", &issued) ||
-        !claim_int(claims, "nbf", &begins) || !claim_int(claims, "exp", &expires) || !session_valid(session, strlen(session)))
+        subject == NULL || id == NULL || !claim_int(claims, "user_id", &user_id) ||
+        !claim_int(claims, "iat", &issued) || !claim_int(claims, "nbf", &begins) ||
+        !claim_int(claims, "exp", &expires) || !session_valid(session, strlen(session)))
         return "the token's claims are not those of our tokens";
     snprintf(sub, sizeof sub, "%" PRId64, user_id);
     if (strcmp(sub, subject) != 0)
@@ -113,8 +114,8 @@ claims_check(const struct pim_auth *auth, const json_t *claims, const char *purp
 }
 
 int32_t
-auth_token_check(struct pim_auth *auth, const struct pim_call *call, const char *token, uint32_t token_len, const char *purpose,
-                 struct pim_subject *out_subject, struct pim_err *err)
+auth_token_check(struct pim_auth *auth, const struct pim_call *call, const char *token, uint32_t token_len,
+                 const char *purpose, struct pim_subject *out_subject, struct pim_err *err)
 {
     struct pim_subject subject = {.struct_size = sizeof subject};
     char text[AUTH_TOKEN_BYTES_MAX + 1];

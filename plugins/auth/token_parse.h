@@ -14,8 +14,8 @@ struct auth_token {
 };
 
 /**
- * Split a token and check all that can be said without a key: at most 4 KiB, three parts of canonical base64url, a header
- * that says HS256 and JWT and nothing else, a signature of 32 bytes.
+ * Split a token and check all that can be said without a key: at most 4 KiB, three parts of canonical base64url, a
+ * header that says HS256 and JWT and nothing else, a signature of 32 bytes.
  *
  * @return NULL and *out_token, or what is wrong (static text). Source: RFC 7515 3.1, RFC 8725 3.1
  */

@@ -27,7 +27,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fclose(out);
     pim_conf_init(&again);
     /* a masked password, or text that holds " ;", does not come back as it was; all else must */
-    if (memmem(data, size, "://", 3) == NULL && pim_conf_load_text(&again, "again.conf", text, text_len, why) != PIM_OK) {
+    if (memmem(data, size, "://", 3) == NULL &&
+        pim_conf_load_text(&again, "again.conf", text, text_len, why) != PIM_OK) {
         fprintf(stderr, "%s\n%s", why, text);
         abort();
     }

@@ -16,7 +16,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     /* the header's reader alone, so that the fuzzer need not find base64url first */
     if (auth_token_header_valid((const char *)data, size) &&
-        (memmem(data, size, "HS256", 5) == NULL || memmem(data, size, "JWT", 3) == NULL || memmem(data, size, "none", 4) != NULL))
+        (memmem(data, size, "HS256", 5) == NULL || memmem(data, size, "JWT", 3) == NULL ||
+         memmem(data, size, "none", 4) != NULL))
         abort();
     if (auth_token_split((const char *)data, size, &parts) != NULL)
         return 0;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -162,7 +163,8 @@ the_command_line_goes_over_the_file(void **state)
     assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
     close(fd);
     assert_int_equal(ARGS(&conf, NULL, "--config", path, "--listen", "127.0.0.1:7", "--listen=[::1]:8", "--data", "/d",
-                          "--set", "ws.heartbeat=30s", "--set=im.group_members=50"), PIM_CONF_RUN);
+                          "--set", "ws.heartbeat=30s", "--set=im.group_members=50"),
+                     PIM_CONF_RUN);
     assert_int_equal(conf.server.listen.n, 2);
     assert_string_equal(conf.server.listen.items[0], "127.0.0.1:7");
     assert_int_equal(conf.server.node_id, 5);
@@ -189,13 +191,28 @@ static void
 bad_command_lines_are_refused(void **state)
 {
     static const char *const cases[][4] = {
-        {"--nope"}, {"file"}, {"--data"}, {"--set", "x"}, {"--set", "x=1"}, {"--set", "server.x=1"}, {"--listen", "x"},
-        {"--listen"}, {"--config"}, {"--insecure=yes"}, {"--datadir", "x"}, {"--log-level", "loud"},
-        {"--tls-cert", "/a"}, {"--tls-key", "/a"},
-        {"--listen", "0.0.0.0:1"}, {"--listen=[::]:1"}, {"--set", "server.metrics_listen=0.0.0.0:1"},
-        {"--listen=127.0.0.1:1", "--listen=127.0.0.1:1"}, {"--set", "ws.frame_bytes=1MiB"},
-        {"--set", "storage.messages=sqlite:"}, {"--set", "server.runtime_dir=/0123456789012345678901234567890123456789"
-         "01234567890123456789012345678901234567890123456789"},
+        {"--nope"},
+        {"file"},
+        {"--data"},
+        {"--set", "x"},
+        {"--set", "x=1"},
+        {"--set", "server.x=1"},
+        {"--listen", "x"},
+        {"--listen"},
+        {"--config"},
+        {"--insecure=yes"},
+        {"--datadir", "x"},
+        {"--log-level", "loud"},
+        {"--tls-cert", "/a"},
+        {"--tls-key", "/a"},
+        {"--listen", "0.0.0.0:1"},
+        {"--listen=[::]:1"},
+        {"--set", "server.metrics_listen=0.0.0.0:1"},
+        {"--listen=127.0.0.1:1", "--listen=127.0.0.1:1"},
+        {"--set", "ws.frame_bytes=1MiB"},
+        {"--set", "storage.messages=sqlite:"},
+        {"--set", "server.runtime_dir=/0123456789012345678901234567890123456789"
+                  "01234567890123456789012345678901234567890123456789"},
     };
     struct pim_conf conf = {0};
 
@@ -312,16 +329,45 @@ passwords_in_urls_are_not_printed(void **state)
 }
 
 static void
+a_password_in_a_file_for_everybody_is_refused(void **state)
+{
+    struct pim_conf conf = {0};
+    char path[] = "/tmp/pim-conf-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(dprintf(fd, "[storage]\nmessages = mysql://im:s3cret@db/im\n") > 0);
+    assert_int_equal(fchmod(fd, 0640), 0);
+    assert_int_equal(ARGS(&conf, path, "--check-config"), PIM_CONF_CHECK);
+    assert_int_equal(fchmod(fd, 0644), 0);
+    assert_int_equal(ARGS(&conf, path, "--check-config"), PIM_ERR_INVALID);
+    assert_non_null(strstr(why, "chmod 640"));
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(ARGS(&conf, path, "--check-config"), PIM_CONF_CHECK);
+    close(fd);
+    unlink(path);
+    pim_conf_fini(&conf);
+}
+
+static void
 networks_hold_their_addresses(void **state)
 {
     static const struct {
         const char *net, *addr;
         bool in;
     } cases[] = {
-        {"10.0.0.0/8", "10.255.0.1", true},      {"10.0.0.0/8", "11.0.0.1", false},  {"10.1.2.3", "10.1.2.3", true},
-        {"10.1.2.3", "10.1.2.4", false},         {"0.0.0.0/0", "8.8.8.8", true},     {"192.168.1.128/25", "192.168.1.127", false},
-        {"192.168.1.128/25", "192.168.1.200", true}, {"::1", "::1", true},           {"2001:db8::/32", "2001:db8:1::1", true},
-        {"2001:db8::/32", "2001:db9::1", false}, {"10.0.0.0/8", "::ffff:10.0.0.1", true}, {"10.0.0.0/8", "::1", false},
+        {"10.0.0.0/8", "10.255.0.1", true},
+        {"10.0.0.0/8", "11.0.0.1", false},
+        {"10.1.2.3", "10.1.2.3", true},
+        {"10.1.2.3", "10.1.2.4", false},
+        {"0.0.0.0/0", "8.8.8.8", true},
+        {"192.168.1.128/25", "192.168.1.127", false},
+        {"192.168.1.128/25", "192.168.1.200", true},
+        {"::1", "::1", true},
+        {"2001:db8::/32", "2001:db8:1::1", true},
+        {"2001:db8::/32", "2001:db9::1", false},
+        {"10.0.0.0/8", "::ffff:10.0.0.1", true},
+        {"10.0.0.0/8", "::1", false},
     };
 
     (void)state;
@@ -332,7 +378,8 @@ networks_hold_their_addresses(void **state)
 
         if (!four)
             assert_int_equal(inet_pton(AF_INET6, cases[i].addr, &in6.sin6_addr), 1);
-        if (pim_conf_net_contains(cases[i].net, four ? (struct sockaddr *)&in4 : (struct sockaddr *)&in6) != cases[i].in)
+        if (pim_conf_net_contains(cases[i].net, four ? (struct sockaddr *)&in4 : (struct sockaddr *)&in6) !=
+            cases[i].in)
             fail_msg("%s in %s", cases[i].addr, cases[i].net);
     }
 }
@@ -350,6 +397,7 @@ main(void)
         cmocka_unit_test(a_reload_applies_what_may_change_and_names_the_rest),
         cmocka_unit_test(the_sample_is_a_valid_file_with_the_defaults),
         cmocka_unit_test(passwords_in_urls_are_not_printed),
+        cmocka_unit_test(a_password_in_a_file_for_everybody_is_refused),
         cmocka_unit_test(networks_hold_their_addresses),
     };
 

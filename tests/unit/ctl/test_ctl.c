@@ -46,8 +46,9 @@ static int
 run_rows(void *ctx, const struct pim_ctl_request *request, json_t *result, struct pim_err *err)
 {
     (void)ctx, (void)request, (void)err;
-    json_object_set_new(result, "users", json_pack("[{s:i,s:s},{s:i,s:s}]", "id", 7, "name", "Z\xc3\xbc", "id", 1234, "name",
-                                                   "a\x1b[2J"));
+    json_object_set_new(
+        result, "users",
+        json_pack("[{s:i,s:s},{s:i,s:s}]", "id", 7, "name", "Z\xc3\xbc", "id", 1234, "name", "a\x1b[2J"));
     return PIM_OK;
 }
 

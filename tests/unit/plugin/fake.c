@@ -6,8 +6,8 @@
 #include <string.h>
 
 static int32_t
-any_open(const struct pim_host *host, const struct pim_schema *schema, const struct pim_kv *opts, uint32_t n_opts, uint32_t flags,
-         struct pim_store **out_store, struct pim_store_info *out_info, struct pim_err *err)
+any_open(const struct pim_host *host, const struct pim_schema *schema, const struct pim_kv *opts, uint32_t n_opts,
+         uint32_t flags, struct pim_store **out_store, struct pim_store_info *out_info, struct pim_err *err)
 {
     (void)schema, (void)opts, (void)n_opts, (void)flags, (void)out_store, (void)out_info, (void)err;
     host->log(host, 6, "opened", &(struct pim_kv){"fact", "1"}, 1);
@@ -26,7 +26,8 @@ any_close(struct pim_store **store)
 }
 
 static int32_t
-any_migrate(struct pim_store *store, const struct pim_call *call, uint32_t mode, pim_text_fn report, void *ctx, struct pim_err *err)
+any_migrate(struct pim_store *store, const struct pim_call *call, uint32_t mode, pim_text_fn report, void *ctx,
+            struct pim_err *err)
 {
     (void)store, (void)call, (void)mode, (void)report, (void)ctx, (void)err;
     return 0;

@@ -159,7 +159,8 @@ on_count(void *ctx, const char *plugin, const char *metric, int64_t value)
 {
     struct seen *seen = ctx;
 
-    snprintf(seen->text + strlen(seen->text), sizeof seen->text - strlen(seen->text), "%s %s %d;", plugin, metric, (int)value);
+    snprintf(seen->text + strlen(seen->text), sizeof seen->text - strlen(seen->text), "%s %s %d;", plugin, metric,
+             (int)value);
 }
 
 static void
@@ -199,12 +200,36 @@ a_build_tree_is_looked_at_first(void **state)
     struct pim_plugin_tree tree;
 
     (void)state;
-    snprintf(path, sizeof path, "mkdir -m 755 -p %s/plugins/built/.libs && cp -p %s/good.so %s/plugins/built/.libs/built.so", dir,
-             dir, dir);
+    snprintf(path, sizeof path,
+             "mkdir -m 755 -p %s/plugins/built/.libs && cp -p %s/good.so %s/plugins/built/.libs/built.so", dir, dir,
+             dir);
     assert_int_equal(system(path), 0);
     assert_int_equal(pim_plugin_open(&both, "built", PIM_KIND_STORAGE, &handle, &err), PIM_OK);
     pim_plugin_close(&handle);
     assert_false(pim_plugin_tree_find(&tree)); /* this test does not lie at the top of one */
+}
+
+/* A copy of this program at the top of a tree finds it. */
+static void
+a_program_knows_the_tree_it_was_built_in(void **state)
+{
+    char command[512], out[256] = "", want[128];
+    FILE *pipe;
+
+    (void)state;
+    snprintf(command, sizeof command, "mkdir %s/tree %s/tree/plugins && cp /proc/%d/exe %s/tree/program", dir, dir,
+             getpid(), dir);
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof command, "%s/tree/program --tree", dir);
+    pipe = popen(command, "r");
+    assert_null(fgets(out, sizeof out, pipe)); /* the file build-tree is not there */
+    pclose(pipe);
+    snprintf(command, sizeof command, "echo /the/source > %s/tree/build-tree; %s/tree/program --tree", dir, dir);
+    pipe = popen(command, "r");
+    assert_non_null(fgets(out, sizeof out, pipe));
+    pclose(pipe);
+    snprintf(want, sizeof want, "%s/tree /the/source\n", dir);
+    assert_string_equal(out, want);
 }
 
 static void
@@ -315,18 +340,25 @@ storage_urls_name_plugin_and_options(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+    struct pim_plugin_tree tree;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_fault_has_its_sentence),
         cmocka_unit_test(files_that_are_no_plugins_are_refused),
         cmocka_unit_test(what_others_may_write_is_refused),
         cmocka_unit_test(a_good_plugin_is_loaded_twice_and_uses_the_host_table),
         cmocka_unit_test(a_build_tree_is_looked_at_first),
+        cmocka_unit_test(a_program_knows_the_tree_it_was_built_in),
         cmocka_unit_test(options_are_checked_against_the_plugins_table),
         cmocka_unit_test(fatal_ends_the_process_at_once),
         cmocka_unit_test(storage_urls_name_plugin_and_options),
     };
 
+    if (argc == 2 && strcmp(argv[1], "--tree") == 0) {
+        if (pim_plugin_tree_find(&tree))
+            printf("%s %s\n", tree.build_dir, tree.source_dir);
+        return 0;
+    }
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -29,7 +29,10 @@ static int64_t now_s;
 
 /* cheap parameters: these tests are about what is accepted */
 static const struct pim_kv options[] = {
-    {"secret_file", key_path}, {"argon2_memory", "8192"}, {"argon2_time", "1"}, {"legacy_salt_file", salt_path},
+    {"secret_file", key_path},
+    {"argon2_memory", "8192"},
+    {"argon2_time", "1"},
+    {"legacy_salt_file", salt_path},
 };
 
 static int
@@ -121,7 +124,8 @@ claims_good(void)
     snprintf(past, sizeof past, "%" PRId64, now_s - 1);
     snprintf(soon, sizeof soon, "%" PRId64, now_s + 30);
     snprintf(far, sizeof far, "%" PRId64, now_s + 600);
-    return (struct claims){"7", "\"7\"", iat, iat, later, "\"privateim\"", "\"privateim\"", "\"a1\"", "\"s1\"", "\"login\"", NULL};
+    return (struct claims){"7",      "\"7\"",  iat,         iat, later, "\"privateim\"", "\"privateim\"",
+                           "\"a1\"", "\"s1\"", "\"login\"", NULL};
 }
 
 static void
@@ -156,7 +160,9 @@ static void
 good_tokens_are_taken(void **state)
 {
     static const char *const heads[] = {
-        HEAD, "{\"typ\":\"JWT\",\"alg\":\"HS256\"}", " { \"alg\" :\t\"HS256\" ,\r\n\"typ\":\"JWT\" } ",
+        HEAD,
+        "{\"typ\":\"JWT\",\"alg\":\"HS256\"}",
+        " { \"alg\" :\t\"HS256\" ,\r\n\"typ\":\"JWT\" } ",
     };
     struct claims c = claims_good();
     char token[4200], body[2048];
@@ -229,24 +235,67 @@ bad_headers_are_refused(void **state)
 static void
 bad_claims_are_refused(void **state)
 {
-#define WITH(field, value) {#field "=" #value, offsetof(struct claims, field), value}
+#define WITH(field, value)                                                                                             \
+    {                                                                                                                  \
+#field "=" #value, offsetof(struct claims, field), value                                                       \
+    }
     const struct {
         const char *name;
         size_t at;
         const char *value;
     } cases[] = {
-        WITH(user_id, NULL), WITH(sub, NULL), WITH(iat, NULL), WITH(nbf, NULL), WITH(exp, NULL), WITH(iss, NULL),
-        WITH(aud, NULL), WITH(jti, NULL), WITH(sid, NULL), WITH(use, NULL),
-        WITH(user_id, "\"7\""), WITH(user_id, "7.0"), WITH(user_id, "0"), WITH(user_id, "-7"), WITH(user_id, "true"),
-        WITH(user_id, "99999999999999999999"), WITH(user_id, "8"), WITH(sub, "7"), WITH(sub, "\"8\""), WITH(sub, "\"07\""),
-        WITH(sub, "null"), WITH(iat, "\"1\""), WITH(iat, far), WITH(iat, "1e9"), WITH(nbf, far), WITH(nbf, "null"),
-        WITH(exp, past), WITH(exp, iat), WITH(exp, "\"9999999999\""), WITH(exp, "9999999999.5"), WITH(exp, "0"),
-        WITH(iss, "\"other\""), WITH(iss, "\"\""), WITH(iss, "[\"privateim\"]"), WITH(iss, "\"PrivateIM\""),
-        WITH(aud, "\"other\""), WITH(aud, "[\"privateim\"]"), WITH(aud, "1"),
-        WITH(jti, "1"), WITH(jti, "\"\""), WITH(sid, "\"\""), WITH(sid, "5"), WITH(sid, "\"../x\""),
+        WITH(user_id, NULL),
+        WITH(sub, NULL),
+        WITH(iat, NULL),
+        WITH(nbf, NULL),
+        WITH(exp, NULL),
+        WITH(iss, NULL),
+        WITH(aud, NULL),
+        WITH(jti, NULL),
+        WITH(sid, NULL),
+        WITH(use, NULL),
+        WITH(user_id, "\"7\""),
+        WITH(user_id, "7.0"),
+        WITH(user_id, "0"),
+        WITH(user_id, "-7"),
+        WITH(user_id, "true"),
+        WITH(user_id, "99999999999999999999"),
+        WITH(user_id, "8"),
+        WITH(sub, "7"),
+        WITH(sub, "\"8\""),
+        WITH(sub, "\"07\""),
+        WITH(sub, "null"),
+        WITH(iat, "\"1\""),
+        WITH(iat, far),
+        WITH(iat, "1e9"),
+        WITH(nbf, far),
+        WITH(nbf, "null"),
+        WITH(exp, past),
+        WITH(exp, iat),
+        WITH(exp, "\"9999999999\""),
+        WITH(exp, "9999999999.5"),
+        WITH(exp, "0"),
+        WITH(iss, "\"other\""),
+        WITH(iss, "\"\""),
+        WITH(iss, "[\"privateim\"]"),
+        WITH(iss, "\"PrivateIM\""),
+        WITH(aud, "\"other\""),
+        WITH(aud, "[\"privateim\"]"),
+        WITH(aud, "1"),
+        WITH(jti, "1"),
+        WITH(jti, "\"\""),
+        WITH(sid, "\"\""),
+        WITH(sid, "5"),
+        WITH(sid, "\"../x\""),
         WITH(sid, "\"0123456789012345678901234567890123456789012345678901234567890123\""),
-        WITH(use, "\"reset\""), WITH(use, "\"\""), WITH(use, "1"), WITH(use, "\"login\\u0000\""),
-        WITH(more, ",\"admin\":true"), WITH(more, ",\"user_id\":8"), WITH(more, ",\"exp\":9999999999"), WITH(more, ","),
+        WITH(use, "\"reset\""),
+        WITH(use, "\"\""),
+        WITH(use, "1"),
+        WITH(use, "\"login\\u0000\""),
+        WITH(more, ",\"admin\":true"),
+        WITH(more, ",\"user_id\":8"),
+        WITH(more, ",\"exp\":9999999999"),
+        WITH(more, ","),
         WITH(more, "}{\"a\":1"),
     };
     char token[4200], body[2048];
@@ -330,10 +379,10 @@ bad_shapes_are_refused(void **state)
     last = strrchr(good, '.');
     assert_int_equal(check(good, (size_t)(last - good), NULL), PIM_REFUSED);     /* two parts */
     assert_int_equal(check(good, (size_t)(last - good) + 1, NULL), PIM_REFUSED); /* no signature */
-#define VARIANT(...) \
-    do { \
-        snprintf(token, sizeof token, __VA_ARGS__); \
-        assert_int_equal(check(token, strlen(token), NULL), PIM_REFUSED); \
+#define VARIANT(...)                                                                                                   \
+    do {                                                                                                               \
+        snprintf(token, sizeof token, __VA_ARGS__);                                                                    \
+        assert_int_equal(check(token, strlen(token), NULL), PIM_REFUSED);                                              \
     } while (0)
     VARIANT("%s.x", good);
     VARIANT("%s.", good);
@@ -395,7 +444,8 @@ static void
 tokens_we_make_are_ours(void **state)
 {
     struct pim_subject in = {.struct_size = sizeof in, .user_id = 123456789012345, .session = "Sess-1_x"};
-    struct pim_subject out = {.struct_size = sizeof out}, small = {.struct_size = offsetof(struct pim_subject, session)};
+    struct pim_subject out = {.struct_size = sizeof out},
+                       small = {.struct_size = offsetof(struct pim_subject, session)};
     struct pim_err err = PIM_ERR_INIT;
     struct kept one, two;
 
@@ -413,12 +463,14 @@ tokens_we_make_are_ours(void **state)
     assert_int_equal(check(one.text, strlen(one.text), &small), PIM_OK);
     assert_string_equal(small.session, "untouched");
     /* a token for one purpose is good for no other */
-    assert_int_equal(ops->token_check(auth, NULL, one.text, (uint32_t)strlen(one.text), "reset", &out, &err), PIM_REFUSED);
+    assert_int_equal(ops->token_check(auth, NULL, one.text, (uint32_t)strlen(one.text), "reset", &out, &err),
+                     PIM_REFUSED);
     assert_non_null(strstr(err.msg, "purpose"));
     in.expires_s = now_s - 5;
     in.issued_s = now_s - 10;
     assert_int_equal(ops->token_make(auth, NULL, &in, "login", keep, &one, &err), PIM_OK);
-    assert_int_equal(ops->token_check(auth, NULL, one.text, (uint32_t)strlen(one.text), "login", &out, &err), PIM_REFUSED);
+    assert_int_equal(ops->token_check(auth, NULL, one.text, (uint32_t)strlen(one.text), "login", &out, &err),
+                     PIM_REFUSED);
     assert_non_null(strstr(err.msg, "expired"));
     in.session[0] = '\0';
     assert_int_equal(ops->token_make(auth, NULL, &in, "login", keep, &one, &err), PIM_ERR_INVALID);
@@ -464,8 +516,9 @@ passwords_are_hashed_with_the_parameters_in_force(void **state)
     assert_int_equal(strncmp(fresh.text, "$argon2id$v=19$m=9000,t=2,p=2$", 30), 0);
     assert_int_equal(ops->reload(auth, as_before, 2, &err), PIM_OK);
     /* a vector of the reference implementation's own tests */
-    assert_int_equal(password("$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4", "password",
-                              &rehash), PIM_OK);
+    assert_int_equal(password("$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+                              "password", &rehash),
+                     PIM_OK);
     assert_int_equal(rehash, 1);
 }
 
@@ -473,12 +526,21 @@ static void
 stored_rubbish_matches_nothing(void **state)
 {
     static const char *const hashes[] = {
-        "x", "password", "$argon2i$v=19$m=4096,t=2,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-        "$argon2id$v=19$m=99999999999,t=2,p=1$c2FsdHNhbHQ$AAAA", "$argon2id$v=19$m=8388608,t=2,p=1$c2FsdHNhbHQ$AAAA",
-        "$argon2id$v=19$m=4096,t=4294967295,p=1$c2FsdHNhbHQ$AAAA", "$argon2id$v=19$m=4096,t=2,p=17$c2FsdHNhbHQ$AAAA",
-        "$argon2id$v=19$m=4096,t=2$c2FsdHNhbHQ$AAAA", "$argon2id$v=19$m=4096,t=2,p=1$", "$argon2id$v=19$m=4096,t=2,p=1$c2FsdHNhbHQ$",
-        "$argon2id$v=16$m=4096,t=2,p=1$c2FsdHNhbHQ$AAAA", "$argon2id$m=4096,t=2,p=1$c2FsdHNhbHQ$AAAA", "hmac-md5$",
-        "hmac-md5$XX", "5F4DCC3B5AA765D61D8327DEB882CF99",
+        "x",
+        "password",
+        "$argon2i$v=19$m=4096,t=2,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "$argon2id$v=19$m=99999999999,t=2,p=1$c2FsdHNhbHQ$AAAA",
+        "$argon2id$v=19$m=8388608,t=2,p=1$c2FsdHNhbHQ$AAAA",
+        "$argon2id$v=19$m=4096,t=4294967295,p=1$c2FsdHNhbHQ$AAAA",
+        "$argon2id$v=19$m=4096,t=2,p=17$c2FsdHNhbHQ$AAAA",
+        "$argon2id$v=19$m=4096,t=2$c2FsdHNhbHQ$AAAA",
+        "$argon2id$v=19$m=4096,t=2,p=1$",
+        "$argon2id$v=19$m=4096,t=2,p=1$c2FsdHNhbHQ$",
+        "$argon2id$v=16$m=4096,t=2,p=1$c2FsdHNhbHQ$AAAA",
+        "$argon2id$m=4096,t=2,p=1$c2FsdHNhbHQ$AAAA",
+        "hmac-md5$",
+        "hmac-md5$XX",
+        "5F4DCC3B5AA765D61D8327DEB882CF99",
     };
     int32_t rehash;
 
@@ -561,9 +623,11 @@ the_key_file_is_made_once_and_kept_secret(void **state)
     assert_int_equal(open_with(opts, 1, &err, &other), PIM_ERR_DENIED); /* a directory */
     snprintf(path, sizeof path, "%s/second.key", dir);
     assert_int_equal(open_with(opts, 1, &err, &other), PIM_OK);
-    assert_int_equal(ops->token_check(other, NULL, token, (uint32_t)strlen(token), "login", &subject, &err), PIM_REFUSED);
+    assert_int_equal(ops->token_check(other, NULL, token, (uint32_t)strlen(token), "login", &subject, &err),
+                     PIM_REFUSED);
     /* without a salt no imported hash matches */
-    assert_int_equal(ops->password_check(other, NULL, "74e6f7298a9c2d168935f58c001bad88", 32, "", 0, NULL, &err), PIM_REFUSED);
+    assert_int_equal(ops->password_check(other, NULL, "74e6f7298a9c2d168935f58c001bad88", 32, "", 0, NULL, &err),
+                     PIM_REFUSED);
     ops->close(&other);
 }
 
@@ -572,8 +636,10 @@ bad_options_are_refused(void **state)
 {
     static char long_name[120];
     const struct pim_kv cases[] = {
-        {"issuer", ""}, {"audience", ""}, {"issuer", long_name}, {"token_life", "0"}, {"token_life", "x"}, {"argon2_memory", "64"},
-        {"argon2_time", "0"}, {"argon2_lanes", "99"}, {"legacy_salt_file", "/nonexistent/salt"}, {"secret_file", ""},
+        {"issuer", ""},       {"audience", ""},       {"issuer", long_name},
+        {"token_life", "0"},  {"token_life", "x"},    {"argon2_memory", "64"},
+        {"argon2_time", "0"}, {"argon2_lanes", "99"}, {"legacy_salt_file", "/nonexistent/salt"},
+        {"secret_file", ""},
     };
 
     (void)state;
