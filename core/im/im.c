@@ -4,6 +4,7 @@
 #include "data/schema.h"
 #include "im/im_priv.h"
 #include "im/position.h"
+#include "im/session.h"
 #include "util/clock.h"
 #include "util/mem.h"
 #include "util/rand.h"
@@ -31,6 +32,7 @@ pim_im_new(const struct pim_im_config *config, struct pim_data *data, const stru
     im->auth = *auth;
     im->presence = pim_presence_new();
     im->positions = pim_positions_new();
+    im->accounts = pim_accounts_new(im);
     pthread_mutex_init(&im->timer_lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -77,6 +79,12 @@ const struct pim_auth_bind *
 pim_im_auth(const struct pim_im *im)
 {
     return &im->auth;
+}
+
+struct pim_accounts *
+pim_im_accounts(struct pim_im *im)
+{
+    return im->accounts;
 }
 
 /* --- the store's constants ---------------------------------------------------------------------------------------- */
@@ -229,6 +237,7 @@ pim_im_free(struct pim_im **imp)
     *imp = NULL;
     if (im == NULL)
         return;
+    pim_accounts_free(&im->accounts);
     pim_presence_free(&im->presence);
     pim_positions_free(&im->positions);
     pthread_cond_destroy(&im->timer_wake);

@@ -53,7 +53,7 @@ class Server:
 
     def start(self):
         command = [os.path.join(self.build_dir, "privateimd"), "--listen", "127.0.0.1:%d" % self.port,
-                   "--data", self.data]
+                   "--data", self.data, "--set", "server.metrics_listen="]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command + self.args, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                             env={**os.environ, **self.env})
