@@ -32,7 +32,7 @@ on_page(void *ctx, const struct pim_im_page *page)
     for (uint32_t i = 0; i < page->n_rows; i++) {
         if (i > 0)
             pim_buf_addc(out, ',');
-        if (pim_wire_put_row(out, &page->rows[i], true) != PIM_OK)
+        if (pim_wire_put_row(out, &page->rows[i]) != PIM_OK)
             out->overflow = true;
     }
     pim_buf_addf(out, "],\"more\":%s,\"floor\":%lld}", page->more ? "true" : "false", (long long)page->floor_seq);

@@ -30,7 +30,7 @@ receiver_of(const struct pim_row *row)
 }
 
 int
-pim_wire_put_row(struct pim_buf *buf, const struct pim_row *row, bool with_conversation)
+pim_wire_put_row(struct pim_buf *buf, const struct pim_row *row)
 {
     bool message = pim_row_is_countable(row->type);
     char *out;
@@ -38,13 +38,9 @@ pim_wire_put_row(struct pim_buf *buf, const struct pim_row *row, bool with_conve
     if (pim_buf_reserve(buf, HEAD_BYTES + row->body_len) != PIM_OK)
         return PIM_ERR_TOO_LARGE;
     out = buf->data + buf->len;
-    out = message ? LIT(out, "{\"op\":\"message\",") : LIT(out, "{\"op\":\"event\",");
-    if (with_conversation) {
-        out = LIT(out, "\"conversation\":\"");
-        out += pim_conv_format(out, &row->conv);
-        out = LIT(out, "\",");
-    }
-    out = LIT(out, "\"seq\":");
+    out = message ? LIT(out, "{\"op\":\"message\",\"conversation\":\"") : LIT(out, "{\"op\":\"event\",\"conversation\":\"");
+    out += pim_conv_format(out, &row->conv);
+    out = LIT(out, "\",\"seq\":");
     out = put_number(out, row->seq);
     out = LIT(out, ",\"ord\":");
     out = put_number(out, row->ord);

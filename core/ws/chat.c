@@ -344,7 +344,7 @@ put_part(struct pim_buf *buf, const struct pim_sync_part *part, int64_t user_id)
     for (uint32_t i = 0; i < part->n_rows; i++) {
         if (i > 0)
             pim_buf_addc(buf, ',');
-        pim_wire_put_row(buf, &part->rows[i], false);
+        pim_wire_put_row(buf, &part->rows[i]);
     }
     pim_buf_adds(buf, "]}");
 }

@@ -200,7 +200,7 @@ static void
 encode(struct ws_worker *w, const struct pim_row *row)
 {
     pim_buf_clear(&w->scratch);
-    pim_wire_put_row(&w->scratch, row, true);
+    pim_wire_put_row(&w->scratch, row);
 }
 
 static void
@@ -260,7 +260,7 @@ run_encode(struct ws_worker *w, struct group_run *run)
         if (run->entries[i]->kind != PIM_ENTRY_GROUP_ROW)
             continue;
         pim_buf_clear(&text);
-        pim_wire_put_row(&text, &run->entries[i]->row, true);
+        pim_wire_put_row(&text, &run->entries[i]->row);
         pim_buf_add(all, header, pim_ws_frame_encode(header, PIM_WS_OP_TEXT, text.len));
         pim_buf_add(all, text.data, text.len);
     }
