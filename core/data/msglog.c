@@ -93,8 +93,8 @@ dispatch(struct log_thread *t, struct pim_mail *mail)
     }
 }
 
-static void
-flush_ended(struct log_thread *t)
+void
+pim_msglog_flush_ended(struct log_thread *t)
 {
     struct pim_send *send;
 
@@ -123,7 +123,7 @@ turn(struct log_thread *t, struct pim_mail_list *mails)
         pim_msglog_unsettled_retry(t, pim_clock_mono_ms());
     pim_msglog_batch_fill(t);
     pim_msglog_batch_append(t);
-    flush_ended(t);
+    pim_msglog_flush_ended(t);
     t->n_sends = 0;
     pim_msglog_conv_trim(t);
 }
@@ -140,7 +140,7 @@ answer_the_rest(struct log_thread *t)
         conv->n_unsettled = 0;
         pim_msglog_queue_fail(t, conv, PIM_ERR_UNAVAILABLE);
     }
-    flush_ended(t);
+    pim_msglog_flush_ended(t);
 }
 
 static void

@@ -148,15 +148,24 @@ pim_msglog_sender_find(struct log_conv *conv, int64_t id)
     return pim_map_find(&conv->more, id);
 }
 
+static void
+sender_free(struct log_sender *sender)
+{
+    free(sender->resume);
+    free(sender);
+}
+
 void
 pim_msglog_senders_clear(struct log_conv *conv)
 {
     struct log_sender *sender;
     size_t at = 0;
 
+    for (size_t i = 0; i < PIM_COUNT(conv->first); i++)
+        free(conv->first[i].resume);
     memset(conv->first, 0, sizeof conv->first);
     while ((sender = pim_map_next(&conv->more, &at, NULL)) != NULL)
-        free(sender);
+        sender_free(sender);
     pim_map_fini(&conv->more);
 }
 
@@ -170,13 +179,15 @@ forget(struct log_conv *conv)
     size_t at = 0;
 
     for (size_t i = 0; i < PIM_COUNT(conv->first); i++)
-        if (!conv->first[i].searching)
+        if (!conv->first[i].searching) {
+            free(conv->first[i].resume);
             conv->first[i] = (struct log_sender){0};
+        }
     while ((sender = pim_map_next(&conv->more, &at, &id)) != NULL) {
         if (sender->searching)
             pim_map_put(&kept, id, sender);
         else
-            free(sender);
+            sender_free(sender);
     }
     pim_map_fini(&conv->more);
     conv->more = kept;

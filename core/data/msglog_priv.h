@@ -8,6 +8,16 @@
 
 #include <stdatomic.h>
 
+#define SEARCH_IDS 64 /* client ids of one sender that are looked up in one walk */
+
+/* A walk that may go on: these ids are not among the rows from lowest_seq on. */
+struct log_resume {
+    uint32_t n;
+    uint8_t cids[SEARCH_IDS][16];
+    uint8_t max_cid[16]; /* of the sender, among the rows walked */
+    int64_t lowest_seq;
+};
+
 /* What is remembered of a sender in one conversation (3.2). */
 struct log_sender {
     int64_t id; /* 0: free slot */
@@ -15,9 +25,7 @@ struct log_sender {
     int64_t known_from_ms; /* a search has read his rows from here on; 0: only what the conversation knows */
     uint32_t in_batch; /* the turn in which a send of his was numbered last */
     bool searching; /* one of his sends is being looked up: his later ones wait */
-    /* where a search that ran out of budget stopped */
-    uint8_t resume_cid[16], resume_max[16];
-    int64_t resume_seq;
+    struct log_resume *resume; /* where a search that ran out of budget stopped, or NULL */
     int64_t budget_ms; /* the second that budget_rows counts */
     uint32_t budget_rows;
 };
@@ -40,6 +48,7 @@ struct log_conv {
     bool is_ready, rights_stale, alone; /* alone: it has moved; its next run goes into an append of its own */
     struct log_queue queue; /* sends not numbered yet, in order of arrival */
     uint32_t queued;
+    uint32_t loads;       /* how often it was read: an answer to an older question is dropped */
     uint32_t rights_tick; /* the rights were asked for at this turn */
     /* the applied head (3.1) */
     int64_t head_seq, head_ord, last_ms;
@@ -110,6 +119,8 @@ struct pim_msglog {
     struct pim_err start_err;
 };
 
+/* msglog.c: the done() calls of what has ended, then the rules' flush() */
+void pim_msglog_flush_ended(struct log_thread *t);
 /* msglog_conv.c */
 uint64_t pim_msglog_conv_hash(const struct pim_conv *conv);
 struct log_conv *pim_msglog_conv_find(struct log_thread *t, const struct pim_conv *id);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define LOAD_ROWS 1000
+#define LOAD_ROWS 131072 /* of a conversation read cold: what two minutes of a busy one hold */
 #define SEARCH_PAGE 1000
 
 struct load_row {
@@ -24,25 +24,35 @@ struct log_load {
     int rc;
     struct pim_tail tail;
     struct load_row *rows;
-    uint32_t n_rows;
+    uint32_t n_rows, cap_rows;
     struct pim_rights *rights;
     uint32_t tick;
 };
 
+struct wanted { /* one client id that is looked for */
+    uint8_t cid[16];
+    struct pim_send *send; /* compared only: it may be gone when the answer comes */
+    bool found;
+    int64_t seq, ord, msg_id, created_ms;
+    uint64_t hash;
+};
+
+/* Looking for client ids of one sender: one walk for all that wait. */
 struct log_searching {
     struct pim_mail mail;
     struct pim_job job;
     struct log_thread *thread;
     struct pim_conv conv;
+    uint32_t loads;
     int64_t sender_id, since_ms, resume_seq, budget;
-    uint8_t cid[16], max_cid[16];
-    struct pim_send *send;
+    uint8_t max_cid[16];
+    uint32_t n_wanted, n_found;
+    struct wanted wanted[SEARCH_IDS];
     /* out */
     int rc;
-    bool found, floor_met, out_of_budget;
+    bool floor_met, out_of_budget;
     uint32_t rows_read;
-    int64_t lowest_seq, found_seq, found_ord, found_id, found_ms;
-    uint64_t found_hash;
+    int64_t lowest_seq;
     bool below_since; /* the walk has passed `since_ms` */
 };
 
@@ -72,6 +82,10 @@ on_load_row(void *ctx, uint32_t item, const struct pim_msg *msg)
     (void)item;
     if (load->n_rows == LOAD_ROWS)
         return 1;
+    if (load->n_rows == load->cap_rows) {
+        load->cap_rows = load->cap_rows ? load->cap_rows * 2 : 64;
+        load->rows = pim_renew(load->rows, load->cap_rows, sizeof *load->rows);
+    }
     load->rows[load->n_rows].sender_id = msg->sender_id;
     load->rows[load->n_rows].created_ms = msg->created_ms;
     memcpy(load->rows[load->n_rows].cid, msg->cid, 16);
@@ -107,7 +121,6 @@ tail_run(struct pim_job *job, struct pim_lease *lease, int failed)
         load->rc = failed;
         return;
     }
-    load->rows = pim_new(LOAD_ROWS * sizeof *load->rows);
     load->tail = (struct pim_tail){.conv = load->conv,
                                    .since_ms = pim_clock_wall_ms() - 2 * load->thread->log->limits.skew_ms,
                                    .limit = LOAD_ROWS,
@@ -204,6 +217,7 @@ pim_msglog_loaded(struct log_thread *t, struct pim_mail *mail)
         conv->head_ord = load->tail.head_ord;
         conv->last_ms = load->tail.last_ms;
         conv->last_day = load->tail.last_day;
+        conv->loads++;
         pim_msglog_senders_clear(conv);
         /* everything since the oldest row read is known; where the walk was cut short, only what is younger than that row */
         if (load->n_rows == 0)
@@ -228,7 +242,7 @@ pim_msglog_loaded(struct log_thread *t, struct pim_mail *mail)
     pim_msglog_conv_ready(t, conv);
 }
 
-/* --- looking for a client id, backwards in number order ------------------------------------------------- */
+/* --- looking for client ids, backwards in number order --------------------------------------------------- */
 
 static int32_t
 on_search_row(void *ctx, uint32_t item, const struct pim_msg *msg)
@@ -246,15 +260,27 @@ on_search_row(void *ctx, uint32_t item, const struct pim_msg *msg)
         return 0;
     if (memcmp(msg->cid, s->max_cid, 16) > 0)
         memcpy(s->max_cid, msg->cid, 16);
-    if (memcmp(msg->cid, s->cid, 16) != 0)
-        return 0;
-    s->found = true;
-    s->found_seq = msg->seq;
-    s->found_ord = msg->ord;
-    s->found_id = msg->msg_id;
-    s->found_ms = msg->created_ms;
-    s->found_hash = msg->body_hash;
-    return 1;
+    for (uint32_t i = 0; i < s->n_wanted; i++) {
+        struct wanted *wanted = &s->wanted[i];
+
+        if (wanted->found || memcmp(msg->cid, wanted->cid, 16) != 0)
+            continue;
+        wanted->found = true;
+        wanted->seq = msg->seq;
+        wanted->ord = msg->ord;
+        wanted->msg_id = msg->msg_id;
+        wanted->created_ms = msg->created_ms;
+        wanted->hash = msg->body_hash;
+        s->n_found++;
+        break;
+    }
+    return s->n_found == s->n_wanted;
+}
+
+static bool
+walk_is_over(const struct log_searching *s, const struct pim_tail *tail)
+{
+    return s->n_found == s->n_wanted || s->below_since || s->lowest_seq <= tail->floor_seq + 1;
 }
 
 static void
@@ -262,24 +288,26 @@ search_run(struct pim_job *job, struct pim_lease *lease, int failed)
 {
     struct log_searching *s = (struct log_searching *)((char *)job - offsetof(struct log_searching, job));
     struct pim_tail tail = {.conv = s->conv, .since_ms = s->since_ms, .limit = SEARCH_PAGE, .flags = PIM_TAIL_DURABLE};
+    struct pim_head head = {.conv = s->conv};
     struct pim_err err = PIM_ERR_INIT;
     int rc;
 
     s->rc = failed;
     if (failed != 0)
         return;
-    if (s->resume_seq > 0)
-        tail.limit = 1; /* the head and the floor; the walk goes on below */
-    rc = lease->ops->tails(lease->conn, &lease->call, &tail, 1, sizeof tail, on_search_row, s, &err);
-    if (rc >= 0 && tail.result < 0)
-        rc = tail.result;
-    if (rc >= 0 && tail.head_seq == 0)
-        goto out;
-    if (s->resume_seq > 0)
+    if (s->resume_seq > 0) { /* the rows above were walked before */
+        rc = pim_lease_note(lease, lease->ops->heads(lease->conn, &lease->call, &head, 1, sizeof head, &err));
+        tail.floor_seq = head.floor_seq;
+        tail.floor_ms = head.floor_ms;
+        tail.result = PIM_MORE;
         s->lowest_seq = s->resume_seq;
-    if (rc >= 0 && !s->found && s->rows_read == 0 && s->resume_seq == 0)
-        goto out; /* the newest row is older than any copy could be */
-    while (rc >= 0 && !s->found && !s->below_since && s->lowest_seq > tail.floor_seq + 1) {
+    } else {
+        rc = pim_lease_note(lease,
+                            lease->ops->tails(lease->conn, &lease->call, &tail, 1, sizeof tail, on_search_row, s, &err));
+        if (rc >= 0 && tail.result < 0)
+            rc = tail.result;
+    }
+    while (rc >= 0 && tail.result == PIM_MORE && !walk_is_over(s, &tail)) {
         struct pim_history page = {.struct_size = sizeof page,
                                    .flags = PIM_H_DESC,
                                    .conv = s->conv,
@@ -288,19 +316,16 @@ search_run(struct pim_job *job, struct pim_lease *lease, int failed)
                                    .limit = SEARCH_PAGE};
         int64_t before = s->lowest_seq;
 
-        if (tail.result != PIM_MORE && s->resume_seq == 0 && s->rows_read < SEARCH_PAGE)
-            break; /* the tail went to its end */
         if (s->rows_read >= s->budget) {
             s->out_of_budget = true;
             break;
         }
-        rc = lease->ops->history(lease->conn, &lease->call, &page, on_search_row, s, &err);
+        rc = pim_lease_note(lease, lease->ops->history(lease->conn, &lease->call, &page, on_search_row, s, &err));
         if (s->lowest_seq == before)
             break;
     }
-    if (rc >= 0 && !s->found && !s->out_of_budget && tail.floor_seq > 0 && tail.floor_ms >= s->since_ms)
-        s->floor_met = true; /* it may have stood among the rows that are gone */
-out:
+    if (rc >= 0 && !s->out_of_budget && tail.floor_seq > 0 && tail.floor_ms >= s->since_ms)
+        s->floor_met = true; /* what was not found may have stood among the rows that are gone */
     s->rc = rc < 0 ? rc : PIM_OK;
 }
 
@@ -322,6 +347,45 @@ search_done(struct pim_job *job, int rc)
     search_answer(s);
 }
 
+static bool
+is_wanted(const struct log_searching *s, const uint8_t cid[16])
+{
+    for (uint32_t i = 0; i < s->n_wanted; i++)
+        if (memcmp(s->wanted[i].cid, cid, 16) == 0)
+            return true;
+    return false;
+}
+
+static bool
+is_resumed(const struct log_resume *resume, const uint8_t cid[16])
+{
+    for (uint32_t i = 0; i < resume->n; i++)
+        if (memcmp(resume->cids[i], cid, 16) == 0)
+            return true;
+    return false;
+}
+
+/* All ids of this sender that wait: of equal ones the first, the others are looked up when that one is settled. */
+static void
+want_all(struct log_searching *s, struct log_conv *conv, const struct log_resume *resume, int64_t skew_ms)
+{
+    struct pim_send *send;
+
+    TAILQ_FOREACH (send, &conv->queue, wait) {
+        int64_t since_ms = pim_uuid7_ms(send->cid) - skew_ms;
+
+        if (s->n_wanted == SEARCH_IDS)
+            break;
+        if (send->sender_id != s->sender_id || send->search != SEARCH_NONE || (send->flags & PIM_SEND_SERVER_ID) != 0 ||
+            is_wanted(s, send->cid) || (resume != NULL && !is_resumed(resume, send->cid)))
+            continue;
+        if (s->n_wanted == 0 || since_ms < s->since_ms)
+            s->since_ms = since_ms;
+        memcpy(s->wanted[s->n_wanted].cid, send->cid, 16);
+        s->wanted[s->n_wanted++].send = send;
+    }
+}
+
 void
 pim_msglog_search_begin(struct log_thread *t, struct log_conv *conv, struct log_sender *sender, struct pim_send *send)
 {
@@ -341,15 +405,20 @@ pim_msglog_search_begin(struct log_thread *t, struct log_conv *conv, struct log_
     s = pim_new0(sizeof *s);
     s->thread = t;
     s->conv = conv->id;
+    s->loads = conv->loads;
     s->sender_id = send->sender_id;
-    s->since_ms = pim_uuid7_ms(send->cid) - t->log->limits.skew_ms;
     s->budget = (send->flags & PIM_SEND_EXEMPT) ? INT64_MAX : t->log->limits.search_rows_per_s - sender->budget_rows;
-    memcpy(s->cid, send->cid, 16);
-    if (sender->resume_seq > 0 && memcmp(sender->resume_cid, send->cid, 16) == 0) {
-        s->resume_seq = sender->resume_seq;
-        memcpy(s->max_cid, sender->resume_max, 16);
+    if (sender->resume != NULL) {
+        want_all(s, conv, sender->resume, t->log->limits.skew_ms);
+        if (s->n_wanted > 0) {
+            s->resume_seq = sender->resume->lowest_seq;
+            memcpy(s->max_cid, sender->resume->max_cid, 16);
+        }
+        free(sender->resume);
+        sender->resume = NULL;
     }
-    s->send = send;
+    if (s->n_wanted == 0)
+        want_all(s, conv, NULL, t->log->limits.skew_ms);
     s->job.run = search_run;
     s->job.done = search_done;
     sender->searching = true;
@@ -361,60 +430,86 @@ pim_msglog_search_begin(struct log_thread *t, struct log_conv *conv, struct log_
     }
 }
 
+static struct pim_send *
+find_waiting(struct log_conv *conv, const struct wanted *wanted)
+{
+    struct pim_send *send;
+
+    TAILQ_FOREACH (send, &conv->queue, wait)
+        if (send == wanted->send && memcmp(send->cid, wanted->cid, 16) == 0)
+            return send;
+    return NULL;
+}
+
+/* One id's answer. */
+static void
+settle_wanted(struct log_thread *t, struct log_conv *conv, const struct log_searching *s, const struct wanted *wanted)
+{
+    struct pim_send *send = find_waiting(conv, wanted);
+
+    if (send == NULL)
+        return;
+    if (s->rc >= 0 && !wanted->found && !s->out_of_budget) {
+        send->search = s->floor_met ? SEARCH_GONE : SEARCH_NOT_FOUND;
+        return;
+    }
+    TAILQ_REMOVE(&conv->queue, send, wait);
+    conv->queued--;
+    if (s->rc < 0) {
+        pim_msglog_end(t, send, PIM_SENT_BUSY, s->rc);
+    } else if (!wanted->found) {
+        pim_msglog_end(t, send, PIM_SENT_BUSY, PIM_ERR_FULL);
+    } else if (wanted->hash != send->body_hash && (send->flags & PIM_SEND_EXEMPT) == 0) {
+        pim_msglog_end(t, send, PIM_SENT_CONFLICT, 0);
+    } else {
+        send->seq = wanted->seq;
+        send->ord = wanted->ord;
+        send->msg_id = wanted->msg_id;
+        send->created_ms = wanted->created_ms;
+        atomic_fetch_add_explicit(&t->resends, 1, memory_order_relaxed);
+        pim_msglog_end(t, send, PIM_SENT_BEFORE, 0);
+    }
+}
+
+static void
+remember(struct log_sender *sender, const struct log_searching *s)
+{
+    if (s->out_of_budget) { /* the next try of these goes on from here */
+        sender->resume = pim_new0(sizeof *sender->resume);
+        for (uint32_t i = 0; i < s->n_wanted; i++)
+            if (!s->wanted[i].found)
+                memcpy(sender->resume->cids[sender->resume->n++], s->wanted[i].cid, 16);
+        memcpy(sender->resume->max_cid, s->max_cid, 16);
+        sender->resume->lowest_seq = s->lowest_seq;
+    } else if (s->n_found < s->n_wanted && !s->floor_met) {
+        /* all of his rows since then have been seen: larger ids need no search of their own */
+        if (sender->known_from_ms == 0 || s->since_ms < sender->known_from_ms)
+            sender->known_from_ms = s->since_ms;
+        if (memcmp(s->max_cid, sender->max_cid, 16) > 0)
+            memcpy(sender->max_cid, s->max_cid, 16);
+    }
+}
+
 void
 pim_msglog_searched(struct log_thread *t, struct pim_mail *mail)
 {
     struct log_searching *s = (struct log_searching *)mail;
     struct log_conv *conv = pim_msglog_conv_find(t, &s->conv);
     struct log_sender *sender = conv != NULL ? pim_msglog_sender_find(conv, s->sender_id) : NULL;
-    struct pim_send *send;
 
-    if (conv == NULL) {
-        free(s);
+    if (conv == NULL || conv->state == CONV_LOADING || conv->loads != s->loads) {
+        free(s); /* it was read anew meanwhile; what waits is looked up again if it must be */
+        if (conv != NULL)
+            pim_msglog_conv_ready(t, conv);
         return;
     }
-    TAILQ_FOREACH (send, &conv->queue, wait)
-        if (send == s->send && memcmp(send->cid, s->cid, 16) == 0)
-            break;
+    for (uint32_t i = 0; i < s->n_wanted; i++)
+        settle_wanted(t, conv, s, &s->wanted[i]);
     if (sender != NULL) {
         sender->searching = false;
         sender->budget_rows += s->rows_read;
-        sender->resume_seq = 0;
-    }
-    if (send == NULL || sender == NULL || conv->state == CONV_LOADING) {
-        free(s); /* the conversation was read anew meanwhile; the send is looked up again if it must be */
-        pim_msglog_conv_ready(t, conv);
-        return;
-    }
-    if (s->rc < 0 || s->found || s->out_of_budget) {
-        TAILQ_REMOVE(&conv->queue, send, wait);
-        conv->queued--;
-    }
-    if (s->rc < 0) {
-        pim_msglog_end(t, send, PIM_SENT_BUSY, s->rc);
-    } else if (s->found && s->found_hash != send->body_hash && (send->flags & PIM_SEND_EXEMPT) == 0) {
-        pim_msglog_end(t, send, PIM_SENT_CONFLICT, 0);
-    } else if (s->found) {
-        send->seq = s->found_seq;
-        send->ord = s->found_ord;
-        send->msg_id = s->found_id;
-        send->created_ms = s->found_ms;
-        atomic_fetch_add_explicit(&t->resends, 1, memory_order_relaxed);
-        pim_msglog_end(t, send, PIM_SENT_BEFORE, 0);
-    } else if (s->out_of_budget) {
-        memcpy(sender->resume_cid, s->cid, 16);
-        memcpy(sender->resume_max, s->max_cid, 16);
-        sender->resume_seq = s->lowest_seq;
-        pim_msglog_end(t, send, PIM_SENT_BUSY, PIM_ERR_FULL);
-    } else {
-        send->search = s->floor_met ? SEARCH_GONE : SEARCH_NOT_FOUND;
-        if (!s->floor_met) {
-            /* all of his rows since then have been seen: larger ids need no search of their own */
-            if (sender->known_from_ms == 0 || s->since_ms < sender->known_from_ms)
-                sender->known_from_ms = s->since_ms;
-            if (memcmp(s->max_cid, sender->max_cid, 16) > 0)
-                memcpy(sender->max_cid, s->max_cid, 16);
-        }
+        if (s->rc >= 0)
+            remember(sender, s);
     }
     free(s);
     pim_msglog_conv_ready(t, conv);

@@ -230,19 +230,35 @@ sort_runs(struct log_thread *t)
     memcpy(t->sends, &t->sends[t->max_items], t->n_sends * sizeof *t->sends);
 }
 
+/* The planted fault: everybody hears of the batch before it is durable. @return what holds the bodies meanwhile */
+static char *
+acknowledge_early(struct log_thread *t)
+{
+    char *bodies = pim_new(t->bytes + 1), *at = bodies;
+
+    t->log->rules.committed(t->log->rules.ctx, t->number, t->sends, t->n_sends);
+    for (uint32_t i = 0; i < t->n_sends; i++) {
+        memcpy(at, t->items[i].body, t->items[i].body_len);
+        t->items[i].body = at;
+        at += t->items[i].body_len;
+        pim_msglog_end(t, t->sends[i], PIM_SENT_STORED, 0);
+    }
+    pim_msglog_flush_ended(t);
+    return bodies;
+}
+
 void
 pim_msglog_batch_append(struct log_thread *t)
 {
+    char *bodies;
+
     if (t->n_sends == 0)
         return;
     sort_runs(t);
-    if (t->ack_early) {
-        t->log->rules.committed(t->log->rules.ctx, t->number, t->sends, t->n_sends);
-        for (uint32_t i = 0; i < t->n_sends; i++)
-            pim_msglog_end(t, t->sends[i], PIM_SENT_STORED, 0);
-    }
+    bodies = t->ack_early ? acknowledge_early(t) : NULL;
     pim_failpoint("before-append");
     append_runs(t, 0, t->n_runs);
+    free(bodies);
     atomic_fetch_add_explicit(&t->batches, 1, memory_order_relaxed);
 }
 
