@@ -2,7 +2,10 @@
  * a disk may hold after the power went: all that was synced, and any part of the rest.
  *
  * $PIM_POWER_LOG gets one record for each change that has succeeded: struct record, then the path, then the data. Native
- * byte order. The clock is CLOCK_MONOTONIC in microseconds, taken before the call: a cut at that time is before it. */
+ * byte order. The clock is CLOCK_MONOTONIC in microseconds, taken before the call: a cut at that time is before it.
+ *
+ * It can also play a disk in need: while the file $PIM_POWER_FULL exists, writes and growth answer ENOSPC; the sync number
+ * $PIM_POWER_SYNC_EIO (and each after it) answers EIO. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +32,8 @@ struct record {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = -1;
 static char dir[PATH_MAX];
+static const char *full_file;
+static long eio_from, n_syncs; /* eio_from 0: never */
 
 #define REAL(name, type, ...)                                                                                          \
     static type (*real)(__VA_ARGS__);                                                                                  \
@@ -51,7 +56,19 @@ begin(void)
 
     if (log == NULL || where == NULL || realpath(where, dir) == NULL)
         return;
+    full_file = getenv("PIM_POWER_FULL");
+    if (getenv("PIM_POWER_SYNC_EIO") != NULL)
+        eio_from = atol(getenv("PIM_POWER_SYNC_EIO"));
     log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
+static int
+is_full(void)
+{
+    if (full_file == NULL || access(full_file, F_OK) != 0)
+        return 0;
+    errno = ENOSPC;
+    return 1;
 }
 
 /* Is it one of ours? The path behind the directory, or NULL. */
@@ -174,6 +191,8 @@ write(int fd, const void *data, size_t len)
 
     if (name == NULL)
         return real(fd, data, len);
+    if (is_full())
+        return -1;
     UNDER_LOCK({
         n = real(fd, data, len);
         if (n > 0)
@@ -193,6 +212,8 @@ write(int fd, const void *data, size_t len)
                                                                                                                        \
         if (name == NULL)                                                                                              \
             return real(fd, data, len, offset);                                                                        \
+        if (is_full())                                                                                                 \
+            return -1;                                                                                                 \
         UNDER_LOCK({                                                                                                   \
             n = real(fd, data, len, offset);                                                                           \
             if (n > 0)                                                                                                 \
@@ -238,6 +259,10 @@ TRUNCATE(ftruncate64)
                                                                                                                        \
         if (name == NULL)                                                                                              \
             return real(fd);                                                                                           \
+        if (eio_from > 0 && __atomic_add_fetch(&n_syncs, 1, __ATOMIC_RELAXED) >= eio_from) {                            \
+            errno = EIO;                                                                                               \
+            return -1;                                                                                                 \
+        }                                                                                                              \
         if (real(fd) != 0)                                                                                             \
             return -1;                                                                                                 \
         UNDER_LOCK(record(OP_SYNC, name, time_us, 0, NULL, 0));                                                        \
