@@ -114,9 +114,10 @@ window_done(struct pim_job *job, int rc)
     if (r->rc == PIM_OK && r->from_seq <= r->to_seq) {
         r->job.run = rows_run;
         r->job.done = on_rows_done;
-        r->rc = pim_data_post(r->im->data, PIM_POOL_MESSAGES_READ, &r->job);
-        if (r->rc == PIM_OK)
-            return;
+        rc = pim_data_post(r->im->data, PIM_POOL_MESSAGES_READ, &r->job);
+        if (rc == PIM_OK)
+            return; /* it may be answered and gone by now */
+        r->rc = rc;
     }
     answer(r);
 }
@@ -126,6 +127,7 @@ read_begin(struct pim_im *im, int64_t user_id, const struct pim_conv *conv, int6
            bool descending, pim_im_page_fn fn, void *ctx)
 {
     struct reading *r = pim_new0(sizeof *r);
+    int rc;
 
     *r = (struct reading){.im = im,
                           .user_id = user_id,
@@ -139,9 +141,11 @@ read_begin(struct pim_im *im, int64_t user_id, const struct pim_conv *conv, int6
     r->rows.reader_id = user_id;
     r->job.run = window_run;
     r->job.done = window_done;
-    r->rc = pim_data_post(im->data, PIM_POOL_RECORDS_READ, &r->job);
-    if (r->rc != PIM_OK)
+    rc = pim_data_post(im->data, PIM_POOL_RECORDS_READ, &r->job);
+    if (rc != PIM_OK) {
+        r->rc = rc;
         answer(r);
+    }
 }
 
 void

@@ -366,9 +366,10 @@ records_done(struct pim_job *job, int rc)
     if (s->rc == PIM_OK) {
         s->job.run = messages_run;
         s->job.done = messages_done;
-        s->rc = pim_data_post(s->im->data, PIM_POOL_MESSAGES_READ, &s->job);
-        if (s->rc == PIM_OK)
-            return;
+        rc = pim_data_post(s->im->data, PIM_POOL_MESSAGES_READ, &s->job);
+        if (rc == PIM_OK)
+            return; /* it may be answered and gone by now */
+        s->rc = rc;
     }
     answer(s);
 }
@@ -377,6 +378,7 @@ void
 pim_im_sync(struct pim_im *im, const struct pim_sync_request *request, pim_sync_fn fn, void *ctx)
 {
     struct syncing *s = pim_new0(sizeof *s);
+    int rc;
 
     s->im = im;
     s->request = *request;
@@ -384,7 +386,9 @@ pim_im_sync(struct pim_im *im, const struct pim_sync_request *request, pim_sync_
     s->ctx = ctx;
     s->job.run = records_run;
     s->job.done = records_done;
-    s->rc = pim_data_post(im->data, PIM_POOL_RECORDS_READ, &s->job);
-    if (s->rc != PIM_OK)
+    rc = pim_data_post(im->data, PIM_POOL_RECORDS_READ, &s->job);
+    if (rc != PIM_OK) {
+        s->rc = rc;
         answer(s);
+    }
 }
