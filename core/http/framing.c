@@ -360,7 +360,7 @@ head_byte(struct pim_http_framing *framing, uint8_t c)
         }
         framing->line.value.at = (uint32_t)framing->head.len;
         framing->at = AT_VALUE;
-        /* fall through */
+        __attribute__((fallthrough));
     case AT_VALUE:
         if (c == '\r') {
             keep = false;

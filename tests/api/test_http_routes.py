@@ -319,7 +319,7 @@ def throttle(server):
 
 
 def main():
-    with pim.Server(sys.argv[1]) as server:
+    with pim.Server(sys.argv[1], ["--set", "im.friend_requests_per_day=30"]) as server:
         sign_up(server)
         sign_in(server)
         profile(server)

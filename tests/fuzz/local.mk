@@ -10,4 +10,8 @@ tests_fuzz_fuzz_config_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_token_SOURCES = tests/fuzz/fuzz_token.c \
 	plugins/auth/token_parse.c plugins/auth/token_parse.h
 tests_fuzz_fuzz_token_LDFLAGS = $(fuzz_ldflags)
+noinst_PROGRAMS += tests/fuzz/fuzz_http
+tests_fuzz_fuzz_http_SOURCES = tests/fuzz/fuzz_http.c
+tests_fuzz_fuzz_http_LDADD = core/libhttp.a core/libutil.a
+tests_fuzz_fuzz_http_LDFLAGS = $(fuzz_ldflags)
 endif
