@@ -763,7 +763,7 @@ listener_open(struct pim_http_adapter *adapter, uint32_t i, struct pim_err *err)
 {
     struct pim_http *http = adapter->http;
     struct listener *listener = &adapter->listeners[i];
-    int fd, rc;
+    int fd = -1, rc;
 
     listener->adapter = adapter;
     listener->evhtp = evhtp_new(adapter->base, listener);
