@@ -150,12 +150,15 @@ static int
 constants_load(struct pim_im *im, struct pim_err *err)
 {
     struct constants c = {.im = im, .err = PIM_ERR_INIT, .job.run = constants_run, .job.done = constants_done};
+    int rc;
 
     pthread_mutex_init(&c.lock, NULL);
     pthread_cond_init(&c.ended, NULL);
     c.job.timeout_ms = START_TIMEOUT_S * 1000;
-    c.rc = pim_data_post(im->data, PIM_POOL_RECORDS_WRITE, &c.job);
-    if (c.rc == PIM_OK) {
+    rc = pim_data_post(im->data, PIM_POOL_RECORDS_WRITE, &c.job);
+    if (rc != PIM_OK) {
+        c.rc = rc;
+    } else { /* c.rc is the job's from here on */
         pthread_mutex_lock(&c.lock);
         while (!c.done)
             pthread_cond_wait(&c.ended, &c.lock);
