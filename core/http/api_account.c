@@ -15,7 +15,7 @@ struct sign {
     struct pim_user user;      /* password: the hash that is stored or will be */
     struct pim_throttle throttle;
     struct pim_session session;
-    bool is_known, is_good, rehash;
+    bool is_known, is_good, rehash, has_entered;
     char new_hash[256];
     char email[255];
     char password[128 * 4 + 1];
@@ -25,19 +25,21 @@ struct sign {
     uint32_t n_ended;
 };
 
+static struct pim_accounts *
+accounts_of(const struct pim_http_request *request)
+{
+    return pim_im_accounts(request->http->im);
+}
+
 static void
 sign_fini(void *ctx)
 {
     struct sign *sign = ctx;
 
+    if (sign->has_entered)
+        pim_throttle_leave(accounts_of(sign->task.request), sign->email);
     explicit_bzero(sign->password, sizeof sign->password);
     explicit_bzero(sign->token, sizeof sign->token);
-}
-
-static struct pim_accounts *
-accounts_of(const struct pim_http_request *request)
-{
-    return pim_im_accounts(request->http->im);
 }
 
 static const struct pim_im_config *
@@ -277,6 +279,9 @@ sign_in(struct pim_http_request *request)
     wait_s = pim_throttle_address(accounts_of(request), request->address, request->is_loopback);
     if (wait_s > 0)
         return pim_http_fail_retry(request, 429, wait_s, "too many failed tries: wait before the next one");
+    sign->has_entered = pim_throttle_enter(accounts_of(request), sign->email);
+    if (!sign->has_entered)
+        return pim_http_fail_retry(request, 429, 1, "too many tries at once for this account");
     return pim_http_task_start(request, &sign_in_plan);
 }
 

@@ -4,6 +4,8 @@
 #include "util/clock.h"
 #include "util/map.h"
 #include "util/mem.h"
+#include "util/rand.h"
+#include "util/siphash.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -21,10 +23,12 @@ struct slot {
     int64_t sign_ups, hour_ms;  /* since hour_ms */
     int64_t requests, day_ms;   /* of a user */
     int64_t changes, minute_ms;
+    int64_t trying; /* sign-ins of an account being checked now */
 };
 
 struct pim_throttle_table {
     pthread_mutex_t lock; /* guards slots; nothing else is taken under it */
+    uint8_t key[16];      /* of hashes of e-mail addresses */
     struct slot slots[SLOTS];
 };
 
@@ -34,6 +38,7 @@ pim_throttle_table_new(void)
     struct pim_throttle_table *table = pim_new0(sizeof *table);
 
     pthread_mutex_init(&table->lock, NULL);
+    pim_rand_bytes(table->key, sizeof table->key);
     return table;
 }
 
@@ -198,6 +203,41 @@ pim_throttle_change(struct pim_accounts *accounts, int64_t user_id)
     fits = window_count(&slot->changes, &slot->minute_ms, MINUTE_MS, limit);
     pthread_mutex_unlock(&table->lock);
     return fits;
+}
+
+static int64_t
+email_key(const struct pim_throttle_table *table, const char *email)
+{
+    return (int64_t)(pim_siphash(table->key, email, strlen(email)) | (uint64_t)1 << 63);
+}
+
+bool
+pim_throttle_enter(struct pim_accounts *accounts, const char *email)
+{
+    struct pim_throttle_table *table = accounts->addresses;
+    struct slot *slot;
+    bool fits;
+
+    pthread_mutex_lock(&table->lock);
+    slot = slot_locked(table, email_key(table, email));
+    fits = slot->trying < PIM_TRIES_AT_ONCE;
+    if (fits)
+        slot->trying++;
+    pthread_mutex_unlock(&table->lock);
+    return fits;
+}
+
+void
+pim_throttle_leave(struct pim_accounts *accounts, const char *email)
+{
+    struct pim_throttle_table *table = accounts->addresses;
+    struct slot *slot;
+
+    pthread_mutex_lock(&table->lock);
+    slot = slot_locked(table, email_key(table, email));
+    if (slot->trying > 0) /* another one may have taken the place meanwhile */
+        slot->trying--;
+    pthread_mutex_unlock(&table->lock);
 }
 
 /* --- by account ------------------------------------------------------------------------------------------- */

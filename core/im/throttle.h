@@ -28,6 +28,12 @@ bool pim_throttle_daily(struct pim_accounts *accounts, int64_t user_id, uint32_t
 /** Count a change of friends or groups. @return false: too many within a minute. Any thread. */
 bool pim_throttle_change(struct pim_accounts *accounts, int64_t user_id);
 
+#define PIM_TRIES_AT_ONCE 4
+/** Begin to check a sign-in of an account: many guesses sent at once must not pass before the first failure is counted.
+ *  @return false: too many are being checked; pim_throttle_leave must not follow. Any thread. */
+bool pim_throttle_enter(struct pim_accounts *accounts, const char *email);
+void pim_throttle_leave(struct pim_accounts *accounts, const char *email);
+
 /* Of one account, as tries from one network see it. */
 struct pim_throttle {
     char key[255];

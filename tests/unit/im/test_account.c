@@ -138,6 +138,12 @@ an_address_is_slowed_down(void **state)
     for (int i = 0; i < PIM_CHANGES_PER_MINUTE; i++)
         assert_true(pim_throttle_change(accounts, 8));
     assert_false(pim_throttle_change(accounts, 8));
+    for (int i = 0; i < PIM_TRIES_AT_ONCE; i++)
+        assert_true(pim_throttle_enter(accounts, "a@b.c"));
+    assert_false(pim_throttle_enter(accounts, "a@b.c"));
+    assert_true(pim_throttle_enter(accounts, "b@b.c"));
+    pim_throttle_leave(accounts, "a@b.c");
+    assert_true(pim_throttle_enter(accounts, "a@b.c"));
     pim_im_free(&im);
 }
 
