@@ -170,28 +170,34 @@ sign_up(struct pim_http_request *request)
 
 /* --- POST /auth/profile ----------------------------------------------------------------------------------- */
 
+/* Must this account wait? Then the reply says so. @return the step's result */
 static int
-sign_in_load(struct pim_http_task *task, struct pim_lease *lease)
+throttle_look(struct pim_http_task *task, struct pim_lease *lease, const char *email, int64_t user_id,
+              struct pim_throttle *throttle)
 {
-    struct sign *sign = (struct sign *)task;
     struct pim_http_request *request = task->request;
-    int rc = pim_user_find(lease, sign->email, &sign->user, &task->err);
+    int rc = pim_throttle_load(lease, email, user_id, request->address, throttle, &task->err);
     uint32_t wait_s;
 
     if (rc < 0)
         return rc;
-    sign->is_known = rc == PIM_OK && !sign->user.is_delete;
-    rc = pim_throttle_load(lease, sign->email, sign->is_known ? sign->user.id : 0, request->address, &sign->throttle,
-                           &task->err);
+    wait_s = pim_throttle_wait_s(rules_of(request), throttle->fails, pim_clock_wall_ms() - throttle->last_ms);
+    if (wait_s == 0)
+        return PIM_HTTP_STEP_NEXT;
+    pim_http_fail_retry(request, 429, wait_s, "too many failed tries: wait before the next one");
+    return PIM_HTTP_STEP_STOP;
+}
+
+static int
+sign_in_load(struct pim_http_task *task, struct pim_lease *lease)
+{
+    struct sign *sign = (struct sign *)task;
+    int rc = pim_user_find(lease, sign->email, &sign->user, &task->err);
+
     if (rc < 0)
         return rc;
-    wait_s = pim_throttle_wait_s(rules_of(request), sign->throttle.fails,
-                                 pim_clock_wall_ms() - sign->throttle.last_ms);
-    if (wait_s > 0) {
-        pim_http_fail_retry(request, 429, wait_s, "too many failed tries: wait before the next one");
-        return PIM_HTTP_STEP_STOP;
-    }
-    return PIM_HTTP_STEP_NEXT;
+    sign->is_known = rc == PIM_OK && !sign->user.is_delete;
+    return throttle_look(task, lease, sign->email, sign->is_known ? sign->user.id : 0, &sign->throttle);
 }
 
 static int
@@ -364,11 +370,13 @@ profile_put(struct pim_http_request *request)
     return why != NULL ? bad(request, why) : pim_http_task_start(request, &profile_put_plan);
 }
 
-/* --- PUT /info/password ----------------------------------------------------------------------------------- */
+/* --- PUT /info/password: a stolen token must not guess the password --------------------------------------- */
 
 struct change {
     struct pim_http_task task; /* first */
     struct pim_user user;
+    struct pim_throttle throttle;
+    bool is_good;
     char old_password[128 * 4 + 1], password[128 * 4 + 1], hash[256];
     size_t old_len, len;
 };
@@ -385,9 +393,12 @@ change_fini(void *ctx)
 static int
 change_load(struct pim_http_task *task, struct pim_lease *lease)
 {
-    int rc = pim_user_load(lease, task->request->caller.user_id, &((struct change *)task)->user, &task->err);
+    struct change *change = (struct change *)task;
+    int rc = pim_user_load(lease, task->request->caller.user_id, &change->user, &task->err);
 
-    return rc <= 0 ? rc : pim_err_set(&task->err, PIM_ERR_INTERNAL, "the caller has no user");
+    if (rc != PIM_OK)
+        return rc < 0 ? rc : pim_err_set(&task->err, PIM_ERR_INTERNAL, "the caller has no user");
+    return throttle_look(task, lease, change->user.email, change->user.id, &change->throttle);
 }
 
 static int
@@ -402,11 +413,10 @@ change_check(struct pim_http_task *task, struct pim_lease *lease)
     (void)lease;
     if (rc < 0)
         return rc;
-    pim_throttle_address_result(accounts_of(request), request->address, request->is_loopback, rc == PIM_OK);
-    if (rc != PIM_OK) {
-        pim_http_fail(request, 403, "the old password is wrong");
-        return PIM_HTTP_STEP_STOP;
-    }
+    change->is_good = rc == PIM_OK;
+    pim_throttle_address_result(accounts_of(request), request->address, request->is_loopback, change->is_good);
+    if (!change->is_good)
+        return PIM_HTTP_STEP_NEXT;
     return pim_account_hash(accounts_of(request), change->password, change->len, change->hash, &task->err);
 }
 
@@ -415,12 +425,22 @@ change_store(struct pim_http_task *task, struct pim_lease *lease)
 {
     struct change *change = (struct change *)task;
     const struct pim_caller *caller = &task->request->caller;
-    int rc = pim_account_put_password(lease, caller->user_id, change->user.password, change->hash, &task->err);
+    int rc;
 
+    if (!change->is_good) {
+        rc = pim_throttle_fail(lease, &change->throttle, &task->err);
+        if (rc < 0)
+            return rc;
+        pim_http_fail(task->request, 403, "the old password is wrong");
+        return PIM_HTTP_STEP_STOP;
+    }
+    rc = pim_account_put_password(lease, caller->user_id, change->user.password, change->hash, &task->err);
     if (rc > 0) {
         pim_http_fail(task->request, 409, "the password was changed by somebody else meanwhile");
         return PIM_HTTP_STEP_STOP;
     }
+    if (rc == PIM_OK)
+        rc = pim_throttle_clear(lease, &change->throttle, &task->err);
     if (rc == PIM_OK)
         rc = pim_session_end_all(lease, caller->user_id, caller->session, &task->err);
     if (rc < 0)
@@ -505,7 +525,9 @@ search_run(struct pim_http_task *task, struct pim_lease *lease)
         return rc;
     found = rc == PIM_OK && !user.is_delete;
     pim_http_json(task->request, 200);
-    pim_buf_addf(out, "{\"took\":%lld,\"timed_out\":false,\"hits\":{\"total\":{\"value\":%d,\"relation\":\"eq\"},\"max_score\":%s,\"hits\":[",
+    pim_buf_addf(out,
+                 "{\"took\":%lld,\"timed_out\":false,\"hits\":{\"total\":{\"value\":%d,\"relation\":\"eq\"},"
+                 "\"max_score\":%s,\"hits\":[",
                  (long long)(pim_clock_mono_ms() - search->started_ms), found, found ? "1.0" : "null");
     if (found && search->page == 1) {
         pim_buf_addf(out, "{\"_id\":\"%lld\",\"_score\":1.0,\"_source\":{", (long long)user.id);

@@ -11,7 +11,8 @@
 struct work {
     struct pim_http_task task; /* first */
     struct pim_group group;
-    int64_t head_seq;
+    int64_t head_seq, after_id, limit;
+    uint32_t members;
     char note[401];
 };
 
@@ -137,7 +138,7 @@ info_run(struct pim_http_task *task, struct pim_lease *lease)
 static const struct pim_http_step info_steps[] = {{PIM_POOL_RECORDS_READ, info_run}};
 static const struct pim_http_plan info_plan = {.steps = info_steps, .n = 1};
 
-/* Start a plan with the group of the query. */
+/* Start a plan with the group of the query, and the page where it is a list. */
 static enum pim_http_verdict
 start_query(struct pim_http_request *request, const struct pim_http_plan *plan)
 {
@@ -148,6 +149,9 @@ start_query(struct pim_http_request *request, const struct pim_http_plan *plan)
         return pim_http_fail(request, 400, "'group_id' is missing");
     if (rc < 0 || work->group.id <= 0)
         return pim_http_fail(request, 400, "'group_id' is no id");
+    if (pim_http_request_query_int(request, "after", &work->after_id) < 0 ||
+        pim_http_request_query_int(request, "limit", &work->limit) < 0 || work->limit > UINT32_MAX)
+        return pim_http_fail(request, 400, "'after' and 'limit' must be whole numbers");
     return pim_http_task_start(request, plan);
 }
 
@@ -168,20 +172,30 @@ join_head(struct pim_http_task *task, struct pim_lease *lease)
 }
 
 static int
+join_count(struct pim_http_task *task, struct pim_lease *lease)
+{
+    struct work *work = (struct work *)task;
+
+    return pim_group_count(lease, work->group.id, &work->members, &task->err);
+}
+
+static int
 join_run(struct pim_http_task *task, struct pim_lease *lease)
 {
     struct work *work = (struct work *)task;
     enum pim_group_answer answer;
     int rc = pim_group_join(accounts_of(task->request), lease, work->group.id, task->request->caller.user_id, work->note,
-                            work->head_seq, &task->owed, &answer, &task->err);
+                            work->head_seq, work->members, &task->owed, &answer, &task->err);
 
     if (rc < 0)
         return rc;
     return answer == PIM_GROUP_DONE ? say(task->request, "you are a member now") : refuse(task->request, answer);
 }
 
-static const struct pim_http_step join_steps[] = {{PIM_POOL_MESSAGES_READ, join_head}, {PIM_POOL_RECORDS_WRITE, join_run}};
-static const struct pim_http_plan join_plan = {.steps = join_steps, .n = 2};
+static const struct pim_http_step join_steps[] = {{PIM_POOL_MESSAGES_READ, join_head},
+                                                  {PIM_POOL_RECORDS_READ, join_count},
+                                                  {PIM_POOL_RECORDS_WRITE, join_run}};
+static const struct pim_http_plan join_plan = {.steps = join_steps, .n = 3};
 
 static int
 quit_run(struct pim_http_task *task, struct pim_lease *lease)
@@ -272,7 +286,8 @@ members_run(struct pim_http_task *task, struct pim_lease *lease)
 
     pim_http_json(task->request, 200);
     pim_buf_adds(out, "{\"users\":[");
-    rc = pim_group_members(lease, work->group.id, task->request->caller.user_id, put_member, out, &answer, &task->err);
+    rc = pim_group_members(lease, work->group.id, task->request->caller.user_id, work->after_id, (uint32_t)work->limit, put_member,
+                           out, &answer, &task->err);
     pim_buf_adds(out, "]}");
     if (rc < 0)
         return rc;

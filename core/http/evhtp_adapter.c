@@ -579,7 +579,7 @@ thread_close_all(struct pim_http_thread *thread, bool idle_only)
 
     for (conn = LIST_FIRST(&thread->conns); conn != NULL; conn = next) {
         next = LIST_NEXT(conn, link);
-        if (!idle_only || (conn->state == CONN_READING && conn->framing.state == PIM_HTTP_AT_START))
+        if (!idle_only || conn->state == CONN_READING || conn->lingers)
             conn_close(conn);
     }
 }

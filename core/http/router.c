@@ -253,7 +253,8 @@ pim_http_dispatch(struct pim_http_request *request)
         return pim_http_fail(request, 400, "the path is malformed");
     }
     asked = pim_http_request_header_dup(request, "Upgrade");
-    if (asked != NULL && !request->is_status && request->method == PIM_HTTP_GET && request->http->ws != NULL &&
+    /* h2c is an offer of HTTP/2 that every client lives without */
+    if (asked != NULL && strcasecmp(asked, "h2c") != 0 && !request->is_status && request->method == PIM_HTTP_GET && request->http->ws != NULL &&
         request->body.len == 0) {
         enum pim_http_verdict verdict = upgrade(request, asked);
 

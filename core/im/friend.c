@@ -277,12 +277,9 @@ plan_run(struct pim_lease *lease, const struct pim_friend_change *change, const 
 static int32_t
 on_count(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t n_vals)
 {
-    uint32_t *n = ctx;
-
     (void)item;
-    (void)vals;
     (void)n_vals;
-    (*n)++;
+    *(uint32_t *)ctx = (uint32_t)vals[0].u.i;
     return 0;
 }
 
@@ -301,7 +298,8 @@ asked_enough(struct pim_accounts *accounts, struct pim_lease *lease, int64_t use
                               .conds = conds,
                               .n_conds = 2,
                               .limit = limit,
-                              .cols = PIM_COL(PIM_REL_PEER)};
+                              .cols = PIM_COL(PIM_REL_PEER),
+                              .flags = PIM_Q_COUNT};
     int rc;
 
     *out_enough = false;
@@ -378,28 +376,28 @@ pim_friend_gained(struct pim_accounts *accounts, const struct pim_friend_change 
 
 /* --- the list ------------------------------------------------------------------------------------------------ */
 
-struct entries {
-    struct pim_friend *list;
-    uint32_t n, cap;
+#define PAGE 64
+
+struct page {
+    struct pim_friend *entries; /* room for PAGE */
+    uint32_t n;
+    int64_t last_id;
 };
 
 static int32_t
 on_entry(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t n_vals)
 {
-    struct entries *entries = ctx;
-    struct pim_friend *entry;
+    struct page *page = ctx;
+    struct pim_friend *entry = &page->entries[page->n];
 
     (void)item;
     (void)n_vals;
+    page->last_id = vals[PIM_REL_PEER].u.i;
     if (vals[PIM_REL_IS_DELETE].u.i != 0 && vals[PIM_REL_IS_BLACK].u.i == 0)
         return 0;
-    if (entries->n == entries->cap) {
-        entries->cap = entries->cap == 0 ? 16 : entries->cap * 2;
-        entries->list = pim_renew(entries->list, entries->cap, sizeof *entries->list);
-    }
-    entry = &entries->list[entries->n++];
-    *entry = (struct pim_friend){.id = vals[PIM_REL_PEER].u.i};
+    *entry = (struct pim_friend){.id = page->last_id};
     relation_read(&entry->relation, vals);
+    page->n++;
     return 0;
 }
 
@@ -430,9 +428,7 @@ on_back(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t n_vals)
     return 0;
 }
 
-#define PAGE 64
-
-/* Fill in what the entries from..from+n know of the other side. */
+/* Fill in what is known of the other side. */
 static int
 page_fill(struct pim_lease *lease, int64_t user_id, struct pim_friend *page, uint32_t n, struct pim_err *err)
 {
@@ -458,22 +454,26 @@ int
 pim_friend_list(struct pim_lease *lease, int64_t user_id, void (*fn)(void *ctx, const struct pim_friend *entry), void *ctx,
                 struct pim_err *err)
 {
-    struct entries entries = {0};
-    struct pim_val user = pim_v_int(user_id);
+    struct pim_val user = pim_v_int(user_id), after;
     struct pim_query query = {.kind = PIM_K_RELATION,
                               .index = PIM_REL_BY_PAIR,
                               .prefix = &user,
                               .n_prefix = 1,
+                              .after = &after,
+                              .limit = PAGE,
                               .cols = PIM_COLS_ALL(PIM_REL_COLS)};
-    int rc = pim_rec_list(lease, &query, on_entry, &entries, err);
+    struct page page = {.entries = pim_new(PAGE * sizeof *page.entries)};
+    int rc, rc_fill;
 
-    for (uint32_t from = 0; from < entries.n && rc >= 0; from += PAGE) {
-        uint32_t n = entries.n - from < PAGE ? entries.n - from : PAGE;
-
-        rc = page_fill(lease, user_id, entries.list + from, n, err);
-        for (uint32_t i = from; i < from + n && rc >= 0; i++)
-            fn(ctx, &entries.list[i]);
-    }
-    free(entries.list);
-    return rc < 0 ? rc : PIM_OK;
+    do {
+        page.n = 0;
+        rc = pim_rec_list(lease, &query, on_entry, &page, err);
+        rc_fill = rc < 0 ? rc : page_fill(lease, user_id, page.entries, page.n, err);
+        for (uint32_t i = 0; i < page.n && rc_fill == PIM_OK; i++)
+            fn(ctx, &page.entries[i]);
+        after = pim_v_int(page.last_id);
+        query.n_after = 1;
+    } while (rc == PIM_MORE && rc_fill == PIM_OK);
+    free(page.entries);
+    return rc < 0 ? rc : rc_fill;
 }

@@ -44,26 +44,8 @@ pim_group_load(struct pim_lease *lease, int64_t group_id, struct pim_group *out_
 
 struct ids {
     int64_t *list;
-    char (*notes)[401]; /* NULL: not wanted */
     uint32_t n, cap;
 };
-
-static int32_t
-on_member_of_group(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t n_vals)
-{
-    struct ids *ids = ctx;
-
-    (void)item;
-    (void)n_vals; /* user, note */
-    if (ids->n == ids->cap) {
-        ids->cap = ids->cap == 0 ? 16 : ids->cap * 2;
-        ids->list = pim_renew(ids->list, ids->cap, sizeof *ids->list);
-        ids->notes = pim_renew(ids->notes, ids->cap, sizeof *ids->notes);
-    }
-    pim_v_copy(ids->notes[ids->n], sizeof ids->notes[0], &vals[1]);
-    ids->list[ids->n++] = vals[0].u.i;
-    return 0;
-}
 
 static int32_t
 on_group_of_user(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t n_vals)
@@ -83,19 +65,16 @@ on_group_of_user(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t 
 static int32_t
 on_count(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t n_vals)
 {
-    uint32_t *n = ctx;
-
     (void)item;
-    (void)vals;
     (void)n_vals;
-    (*n)++;
+    *(uint32_t *)ctx = (uint32_t)vals[0].u.i;
     return 0;
 }
 
-/* Living memberships: of a group (PIM_MEMBER_BY_PAIR) or of a user (PIM_MEMBER_BY_USER). limit 0: all. */
+/* Living memberships: of a group (PIM_MEMBER_BY_PAIR) or of a user (PIM_MEMBER_BY_USER). */
 static int
-members_list(struct pim_lease *lease, uint32_t index, int64_t of, uint64_t cols, uint32_t limit, pim_row_fn row, void *ctx,
-             struct pim_err *err)
+members_list(struct pim_lease *lease, uint32_t index, int64_t of, uint64_t cols, uint32_t flags, uint32_t limit,
+             pim_row_fn row, void *ctx, struct pim_err *err)
 {
     struct pim_val prefix = pim_v_int(of);
     struct pim_cond alive = pim_cond(PIM_MEMBER_IS_DELETE, PIM_EQ, pim_v_int(0));
@@ -106,10 +85,19 @@ members_list(struct pim_lease *lease, uint32_t index, int64_t of, uint64_t cols,
                               .conds = &alive,
                               .n_conds = 1,
                               .limit = limit,
-                              .cols = cols};
+                              .cols = cols,
+                              .flags = flags};
     int rc = pim_rec_list(lease, &query, row, ctx, err);
 
     return rc < 0 ? rc : PIM_OK;
+}
+
+int
+pim_group_count(struct pim_lease *lease, int64_t group_id, uint32_t *out_members, struct pim_err *err)
+{
+    *out_members = 0;
+    return members_list(lease, PIM_MEMBER_BY_PAIR, group_id, PIM_COL(PIM_MEMBER_USER), PIM_Q_COUNT, 0, on_count, out_members,
+                        err);
 }
 
 struct membership {
@@ -210,7 +198,7 @@ too_many_groups(struct pim_accounts *accounts, struct pim_lease *lease, int64_t 
     int rc = PIM_OK;
 
     if (limit > 0)
-        rc = members_list(lease, PIM_MEMBER_BY_USER, user_id, PIM_COL(PIM_MEMBER_GROUP), limit, on_count, &n, err);
+        rc = members_list(lease, PIM_MEMBER_BY_USER, user_id, PIM_COL(PIM_MEMBER_GROUP), PIM_Q_COUNT, limit, on_count, &n, err);
     *out_many = limit > 0 && n >= limit;
     return rc;
 }
@@ -228,7 +216,8 @@ pim_group_create(struct pim_accounts *accounts, struct pim_lease *lease, struct 
                               .conds = &alive,
                               .n_conds = 1,
                               .limit = 1,
-                              .cols = PIM_COL(PIM_GROUP_ID)};
+                              .cols = PIM_COL(PIM_GROUP_ID),
+                              .flags = PIM_Q_COUNT};
     struct pim_conv own = pim_conv_events(group->manager_id);
     struct pim_changes changes;
     uint32_t n = 0;
@@ -268,7 +257,8 @@ pim_group_create(struct pim_accounts *accounts, struct pim_lease *lease, struct 
 
 int
 pim_group_join(struct pim_accounts *accounts, struct pim_lease *lease, int64_t group_id, int64_t user_id, const char *note,
-               int64_t head_seq, struct pim_owed_list *owed, enum pim_group_answer *out_answer, struct pim_err *err)
+               int64_t head_seq, uint32_t members, struct pim_owed_list *owed, enum pim_group_answer *out_answer,
+               struct pim_err *err)
 {
     const struct pim_im_config *config = pim_im_config(pim_accounts_im(accounts));
     struct pim_conv conv = pim_conv_group(group_id), own = pim_conv_events(user_id);
@@ -276,7 +266,6 @@ pim_group_join(struct pim_accounts *accounts, struct pim_lease *lease, int64_t g
     struct membership membership;
     struct pim_changes changes;
     struct pim_group group;
-    uint32_t n = 0;
     bool many;
     int rc = pim_group_load(lease, group_id, &group, err);
 
@@ -297,11 +286,8 @@ pim_group_join(struct pim_accounts *accounts, struct pim_lease *lease, int64_t g
     *out_answer = PIM_GROUP_TOO_MANY;
     if (many)
         return PIM_OK;
-    rc = members_list(lease, PIM_MEMBER_BY_PAIR, group_id, PIM_COL(PIM_MEMBER_USER), config->group_members, on_count, &n, err);
-    if (rc < 0)
-        return rc;
     *out_answer = PIM_GROUP_FULL;
-    if (config->group_members > 0 && n >= config->group_members)
+    if (config->group_members > 0 && members >= config->group_members)
         return PIM_OK;
 
     pim_changes_init(&changes);
@@ -319,7 +305,7 @@ pim_group_join(struct pim_accounts *accounts, struct pim_lease *lease, int64_t g
         pim_changes_cell(&changes, PIM_MEMBER_CHANGED_MS, PIM_SET, pim_v_int(pim_clock_wall_ms()));
     }
     owe(&changes, owed, &own, PIM_ROW_GROUP_JOINED, "group_joined", user_id, group_id, group.name, head_seq);
-    if (n + 1 <= config->show_joins_up_to)
+    if (members < config->show_joins_up_to)
         owe(&changes, owed, &conv, PIM_ROW_MEMBER_JOINED, "member_joined", user_id, 0, name, -1);
     rc = run(&changes, lease, owed, err);
     if (rc == PIM_OK)
@@ -390,10 +376,30 @@ pim_group_put_note(struct pim_lease *lease, int64_t group_id, int64_t user_id, c
 
 /* --- lists --------------------------------------------------------------------------------------------------- */
 
+struct page {
+    struct pim_group_member *members; /* room for PAGE */
+    int64_t ids[PAGE];
+    uint32_t n;
+};
+
+static int32_t
+on_member(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t n_vals)
+{
+    struct page *page = ctx;
+    struct pim_group_member *member = &page->members[page->n];
+
+    (void)item;
+    (void)n_vals; /* user, note */
+    page->ids[page->n++] = vals[0].u.i;
+    *member = (struct pim_group_member){.user_id = vals[0].u.i};
+    pim_v_copy(member->note, sizeof member->note, &vals[1]);
+    return 0;
+}
+
 static int32_t
 on_member_user(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t n_vals)
 {
-    struct pim_group_member *member = (struct pim_group_member *)ctx + item;
+    struct pim_group_member *member = &((struct page *)ctx)->members[item];
 
     (void)n_vals; /* in column order */
     pim_v_copy(member->name, sizeof member->name, &vals[0]);
@@ -402,46 +408,65 @@ on_member_user(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t n_
     return 0;
 }
 
+/* The next members above *after_id. @return PIM_OK: that was all; PIM_MORE; or a failure */
+static int
+page_read(struct pim_lease *lease, int64_t group_id, int64_t after_id, uint32_t limit, struct page *page, struct pim_err *err)
+{
+    struct pim_val prefix = pim_v_int(group_id), after = pim_v_int(after_id);
+    struct pim_cond alive = pim_cond(PIM_MEMBER_IS_DELETE, PIM_EQ, pim_v_int(0));
+    struct pim_query query = {.kind = PIM_K_MEMBER,
+                              .index = PIM_MEMBER_BY_PAIR,
+                              .prefix = &prefix,
+                              .n_prefix = 1,
+                              .after = &after,
+                              .n_after = 1,
+                              .conds = &alive,
+                              .n_conds = 1,
+                              .limit = limit,
+                              .cols = PIM_COL(PIM_MEMBER_USER) | PIM_COL(PIM_MEMBER_NOTE)};
+    int rc, rc_users;
+
+    page->n = 0;
+    rc = pim_rec_list(lease, &query, on_member, page, err);
+    if (rc < 0)
+        return rc;
+    rc_users = pim_rec_get_many(lease, PIM_K_USER, page->ids, page->n,
+                                PIM_COL(PIM_USER_NAME) | PIM_COL(PIM_USER_GENDER) | PIM_COL(PIM_USER_AVATAR), on_member_user,
+                                page, err);
+    return rc_users < 0 ? rc_users : rc;
+}
+
 int
-pim_group_members(struct pim_lease *lease, int64_t group_id, int64_t asker_id,
+pim_group_members(struct pim_lease *lease, int64_t group_id, int64_t asker_id, int64_t after_id, uint32_t limit,
                   void (*fn)(void *ctx, const struct pim_group_member *member), void *ctx,
                   enum pim_group_answer *out_answer, struct pim_err *err)
 {
-    struct pim_group_member *page = pim_new(PAGE * sizeof *page);
     struct membership membership;
     struct pim_group group;
-    struct ids ids = {0};
+    struct page page;
     int rc = pim_group_load(lease, group_id, &group, err);
 
     *out_answer = PIM_GROUP_NO_GROUP;
     if (rc != PIM_OK)
-        goto out;
+        return rc < 0 ? rc : PIM_OK;
     rc = membership_load(lease, group_id, asker_id, &membership, err);
-    if (rc < 0)
-        goto out;
     *out_answer = PIM_GROUP_NOT_MEMBER;
-    if (!membership.exists || membership.is_delete)
-        goto out;
+    if (rc < 0 || !membership.exists || membership.is_delete)
+        return rc;
     *out_answer = PIM_GROUP_DONE;
-    rc = members_list(lease, PIM_MEMBER_BY_PAIR, group_id, PIM_COL(PIM_MEMBER_USER) | PIM_COL(PIM_MEMBER_NOTE), 0,
-                      on_member_of_group, &ids, err);
-    for (uint32_t from = 0; from < ids.n && rc >= 0; from += PAGE) {
-        uint32_t n = ids.n - from < PAGE ? ids.n - from : PAGE;
+    page.members = pim_new(PAGE * sizeof *page.members);
+    do {
+        uint32_t want = limit == 0 || limit > PAGE ? PAGE : limit;
 
-        for (uint32_t i = 0; i < n; i++) {
-            page[i] = (struct pim_group_member){.user_id = ids.list[from + i]};
-            memcpy(page[i].note, ids.notes[from + i], sizeof page[i].note);
-        }
-        rc = pim_rec_get_many(lease, PIM_K_USER, ids.list + from, n,
-                              PIM_COL(PIM_USER_NAME) | PIM_COL(PIM_USER_GENDER) | PIM_COL(PIM_USER_AVATAR), on_member_user,
-                              page, err);
-        for (uint32_t i = 0; i < n && rc >= 0; i++)
-            fn(ctx, &page[i]);
-    }
-out:
-    free(page);
-    free(ids.list);
-    free(ids.notes);
+        rc = page_read(lease, group_id, after_id, want, &page, err);
+        for (uint32_t i = 0; i < page.n && rc >= 0; i++)
+            fn(ctx, &page.members[i]);
+        if (page.n > 0)
+            after_id = page.ids[page.n - 1];
+        if (limit > 0 && (limit -= page.n) == 0)
+            break;
+    } while (rc == PIM_MORE);
+    free(page.members);
     return rc < 0 ? rc : PIM_OK;
 }
 
@@ -470,7 +495,7 @@ pim_group_joined(struct pim_lease *lease, int64_t user_id, void (*fn)(void *ctx,
 {
     struct joined joined = {fn, ctx};
     struct ids ids = {0};
-    int rc = members_list(lease, PIM_MEMBER_BY_USER, user_id, PIM_COL(PIM_MEMBER_GROUP), 0, on_group_of_user, &ids, err);
+    int rc = members_list(lease, PIM_MEMBER_BY_USER, user_id, PIM_COL(PIM_MEMBER_GROUP), 0, 0, on_group_of_user, &ids, err);
 
     if (rc >= 0)
         rc = pim_rec_get_many(lease, PIM_K_GROUP, ids.list, ids.n, PIM_COLS_ALL(PIM_GROUP_COLS), on_joined, &joined, err);

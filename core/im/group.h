@@ -36,9 +36,12 @@ PIM_MUST_CHECK int pim_group_create(struct pim_accounts *accounts, struct pim_le
                                     struct pim_owed_list *owed, enum pim_group_answer *out_answer, struct pim_err *err);
 /** The number of the newest row of a group's conversation. MESSAGES_READ. */
 PIM_MUST_CHECK int pim_group_head(struct pim_lease *lease, int64_t group_id, int64_t *out_head_seq, struct pim_err *err);
-/** Join; head_seq is from pim_group_head, asked before. */
+/** How many members a group has. A group may be large, so this is not done where records are written. RECORDS_READ. */
+PIM_MUST_CHECK int pim_group_count(struct pim_lease *lease, int64_t group_id, uint32_t *out_members, struct pim_err *err);
+/** Join; head_seq and members are from the two above, asked before: joins at the same moment may pass the limit of members
+ *  by a few. */
 PIM_MUST_CHECK int pim_group_join(struct pim_accounts *accounts, struct pim_lease *lease, int64_t group_id, int64_t user_id,
-                                  const char *note, int64_t head_seq, struct pim_owed_list *owed,
+                                  const char *note, int64_t head_seq, uint32_t members, struct pim_owed_list *owed,
                                   enum pim_group_answer *out_answer, struct pim_err *err);
 PIM_MUST_CHECK int pim_group_quit(struct pim_lease *lease, int64_t group_id, int64_t user_id, struct pim_owed_list *owed,
                                   enum pim_group_answer *out_answer, struct pim_err *err);
@@ -50,9 +53,9 @@ struct pim_group_member {
     int64_t user_id, gender;
     char name[PIM_NAME_MAX_BYTES], note[401], avatar[1021];
 };
-/** The members of a group, for one of them. */
-PIM_MUST_CHECK int pim_group_members(struct pim_lease *lease, int64_t group_id, int64_t asker_id,
-                                     void (*fn)(void *ctx, const struct pim_group_member *member), void *ctx,
+/** The members of a group, for one of them: by id, those above after_id, at most limit (0: all). */
+PIM_MUST_CHECK int pim_group_members(struct pim_lease *lease, int64_t group_id, int64_t asker_id, int64_t after_id,
+                                     uint32_t limit, void (*fn)(void *ctx, const struct pim_group_member *member), void *ctx,
                                      enum pim_group_answer *out_answer, struct pim_err *err);
 /** The groups that a user is in. */
 PIM_MUST_CHECK int pim_group_joined(struct pim_lease *lease, int64_t user_id,

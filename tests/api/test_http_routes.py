@@ -135,6 +135,9 @@ def profile(server):
     wants(user.request("PUT", "/info/password", {**body, "confirm_password": "x"}), 400, "with another confirmation")
     wants(user.request("PUT", "/info/password", {**body, "old_password": pim.PASSWORD, "password": "x", "confirm_password": "x"}), 400, "to a short one")
     good(user.request("PUT", "/info/password", {**body, "old_password": pim.PASSWORD}), "change the password")
+    thief = server.sign_up("Eli")
+    tries = [thief.request("PUT", "/info/password", body)[0] for _ in range(6)]
+    tap.ok(tries == [403] * 5 + [429], "a token does not help to guess the password", tries)
     tap.ok(user.request("GET", "/info/profile")[0] == 200, "this session lives")
     wants(server.request("GET", "/info/profile", token=second), 401, "the others end")
     wants(server.request("POST", "/auth/profile", {"email": user.email, "password": pim.PASSWORD}), 401, "the old password is out")
@@ -261,6 +264,9 @@ def groups(server):
     tap.ok(rows[-1]["event"] == "member_joined" and rows[-1]["user_id"] == one.id and rows[-1]["name"] == "Kim", "the group is told", rows)
     users = good(boss.request("GET", "/group_chat/users?group_id=%d" % gid), "its members")["users"]
     tap.ok({u["id"] for u in users} == {boss.id, one.id} and all("password" not in u for u in users), "are two", users)
+    first = boss.request("GET", "/group_chat/users?group_id=%d&limit=1" % gid)[1]["users"]
+    second = boss.request("GET", "/group_chat/users?group_id=%d&limit=1&after=%d" % (gid, first[0]["id"]))[1]["users"]
+    tap.ok(first + second == users, "page by page they are the same", (first, second))
     good(one.request("PUT", "/group_chat/user", {"group_id": gid, "note": "me"}), "put a note")
     wants(two.request("PUT", "/group_chat/user", {"group_id": gid, "note": "me"}), 403, "by a stranger")
     joined = good(one.request("GET", "/relation/group_chats"), "list groups")["group_chat_list"]
@@ -278,6 +284,19 @@ def groups(server):
     tap.ok(all(g["group_id"] != gid for g in one.request("GET", "/relation/group_chats")[1]["group_chat_list"]), "it is off the list")
     good(one.request("POST", "/group_chat/user", {"group_id": gid}), "come back")
     wants(two.request("GET", "/messages?conversation=g:12345"), 403, "history of a group one is not in")
+
+
+def many(server):
+    boss = server.sign_up("Quy")
+    gid = boss.request("POST", "/group_chat/instance", {"name": "big"})[1]["group_chat"]["id"]
+    people = [server.sign_up("Q") for _ in range(70)]
+    for one in people:
+        assert one.request("POST", "/group_chat/user", {"group_id": gid})[0] == 200
+        assert ask(one, boss)[0] == 200
+    users = good(boss.request("GET", "/group_chat/users?group_id=%d" % gid), "a group of 71")["users"]
+    tap.ok([u["id"] for u in users] == sorted([boss.id] + [p.id for p in people]), "all are listed, by id")
+    entries = good(boss.request("GET", "/relation/friends"), "70 requests")["friends"]
+    tap.ok([e["id"] for e in entries] == sorted(p.id for p in people), "all are listed")
 
 
 def history(server):
@@ -325,6 +344,7 @@ def main():
         profile(server)
         friends(server)
         groups(server)
+        many(server)
         history(server)
         everything_needs_a_token(server)
         throttle(server)
