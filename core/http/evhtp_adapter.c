@@ -32,15 +32,24 @@
 
 enum { MAIL_REPLY, MAIL_DRAIN, MAIL_CLOSE };
 
-/* One of libevhtp's threads. Owned by itself; others post to its mailbox. */
+struct listener {
+    struct pim_http_thread *thread;
+    evhtp_t *evhtp;
+    struct event *again; /* after accept failed */
+    bool is_status;
+};
+
+/* A thread that accepts and serves. Owned by itself; others post to its mailbox. */
 struct pim_http_thread {
     struct pim_http *http;
+    pthread_t thread;
     struct event_base *base;
+    struct listener *listeners; /* one for each of the config's: all threads accept from the same sockets */
     struct pim_mailbox box;
     struct pim_mail drain, close; /* posted once each, by pim_http_adapter_stop */
     LIST_HEAD(, pim_http_conn) conns;
     _Atomic uint32_t n_conns;
-    bool draining;
+    bool draining, runs, has_box;
 };
 
 enum conn_state {
@@ -70,20 +79,9 @@ struct pim_http_conn {
     char address[48];
 };
 
-struct listener {
-    struct pim_http_adapter *adapter;
-    evhtp_t *evhtp;
-    struct event *again; /* after accept failed */
-};
-
 struct pim_http_adapter {
     struct pim_http *http;
-    struct event_base *base; /* the acceptor's */
-    struct event *stop;
-    pthread_t acceptor;
-    struct listener *listeners;
     struct pim_http_thread *threads;
-    _Atomic uint32_t next_thread, n_ready; /* threads that have a number; that have started */
 };
 
 static void advance(struct pim_http_conn *conn);
@@ -431,7 +429,8 @@ static evhtp_res
 on_accepted(evhtp_connection_t *ev, void *arg)
 {
     struct pim_http *http = arg;
-    struct pim_http_thread *thread = evthr_get_aux(ev->thread);
+    struct listener *listener = ev->htp->arg;
+    struct pim_http_thread *thread = listener->thread;
     struct pim_http_conn *conn = pim_new0(sizeof *conn);
     struct timeval write_tv = {.tv_sec = http->config.write_timeout_ms / 1000,
                                .tv_usec = http->config.write_timeout_ms % 1000 * 1000};
@@ -447,8 +446,7 @@ on_accepted(evhtp_connection_t *ev, void *arg)
     conn->timer = evtimer_new(thread->base, on_timer, conn);
     if (conn->held == NULL || conn->timer == NULL)
         abort();
-    conn->is_status = ((struct listener *)ev->htp->arg) != NULL &&
-                      http->config.listens[(struct listener *)ev->htp->arg - http->adapter->listeners].is_status;
+    conn->is_status = listener->is_status;
     pim_http_framing_init(&conn->framing, &http->config.limits);
     address_read(conn, ev->saddr);
     if (conn->is_loopback && !http->config.limit_loopback)
@@ -470,10 +468,6 @@ on_accepted(evhtp_connection_t *ev, void *arg)
     } else if (!conn->in_gate) {
         atomic_fetch_add(&http->counts.refused, 1);
         conn_refuse(conn, 503, "there are too many connections");
-        return EVHTP_RES_OK;
-    }
-    if (thread->draining) {
-        conn_refuse(conn, 503, "the server is stopping");
         return EVHTP_RES_OK;
     }
     conn->head_from_ms = pim_clock_mono_ms();
@@ -584,6 +578,18 @@ thread_close_all(struct pim_http_thread *thread, bool idle_only)
     }
 }
 
+/* No new connections; those that wait for a request go now, the others after their reply, or with MAIL_CLOSE at once. */
+static void
+thread_drain(struct pim_http_thread *thread, int kind)
+{
+    thread->draining = true;
+    for (uint32_t i = 0; i < thread->http->config.n_listens; i++)
+        evhtp_unbind_socket(thread->listeners[i].evhtp);
+    thread_close_all(thread, kind == MAIL_DRAIN);
+    if (kind == MAIL_CLOSE)
+        event_base_loopbreak(thread->base);
+}
+
 static void
 on_mails(void *ctx, struct pim_mail_list *mails)
 {
@@ -592,12 +598,10 @@ on_mails(void *ctx, struct pim_mail_list *mails)
 
     while ((mail = STAILQ_FIRST(mails)) != NULL) {
         STAILQ_REMOVE_HEAD(mails, link);
-        if (mail->kind == MAIL_REPLY) {
+        if (mail->kind == MAIL_REPLY)
             come_home((struct pim_http_request *)mail);
-        } else {
-            thread->draining = true;
-            thread_close_all(thread, mail->kind == MAIL_DRAIN);
-        }
+        else
+            thread_drain(thread, mail->kind);
     }
 }
 
@@ -615,35 +619,15 @@ pim_http_adapter_post(struct pim_http_request *request)
     }
 }
 
-static void
-on_thread_init(evhtp_t *evhtp, evthr_t *thr, void *arg)
+static void *
+thread_main(void *arg)
 {
-    struct pim_http_adapter *adapter = arg;
-    struct pim_http_thread *thread = &adapter->threads[atomic_fetch_add(&adapter->next_thread, 1)];
+    struct pim_http_thread *thread = arg;
 
-    (void)evhtp;
-    thread->http = adapter->http;
-    thread->base = evthr_get_base(thr);
-    LIST_INIT(&thread->conns);
-    if (pim_mailbox_init(&thread->box, thread->base, on_mails, thread, 0) != PIM_OK)
-        abort();
-    evthr_set_aux(thr, thread);
-    atomic_fetch_add(&adapter->n_ready, 1);
-}
-
-static void
-on_thread_exit(evhtp_t *evhtp, evthr_t *thr, void *arg)
-{
-    struct pim_http_thread *thread = evthr_get_aux(thr);
-
-    (void)evhtp;
-    (void)arg;
-    thread->draining = true;
-    thread_close_all(thread, false);
+    event_base_loop(thread->base, EVLOOP_NO_EXIT_ON_EMPTY);
     for (int i = 0; i < 4; i++) /* libevent frees bufferevents in later turns */
         event_base_loop(thread->base, EVLOOP_NONBLOCK);
-    pim_mailbox_close(&thread->box);
-    pim_mailbox_fini(&thread->box);
+    return NULL;
 }
 
 static void
@@ -667,27 +651,6 @@ on_accept_error(struct evconnlistener *server, void *arg)
     pim_log(PIM_LOG_WARNING, "http: accept: %s", strerror(errno));
     evconnlistener_disable(server);
     evtimer_add(listener->again, &pause);
-}
-
-static void
-on_stop(evutil_socket_t fd, short what, void *arg)
-{
-    struct pim_http_adapter *adapter = arg;
-
-    (void)fd;
-    (void)what;
-    for (uint32_t i = 0; i < adapter->http->config.n_listens; i++)
-        evhtp_unbind_socket(adapter->listeners[i].evhtp);
-    event_base_loopbreak(adapter->base);
-}
-
-static void *
-acceptor_main(void *arg)
-{
-    struct pim_http_adapter *adapter = arg;
-
-    event_base_loop(adapter->base, EVLOOP_NO_EXIT_ON_EMPTY);
-    return NULL;
 }
 
 static int
@@ -730,13 +693,12 @@ socket_bind(const struct pim_http_listen *listen_on, int *out_fd, uint16_t *out_
     return PIM_OK;
 }
 
+/* After it has ended, or before it has begun. */
 static void
-adapter_free(struct pim_http_adapter *adapter)
+thread_fini(struct pim_http_thread *thread)
 {
-    struct pim_http *http = adapter->http;
-
-    for (uint32_t i = http->config.n_listens; i-- > 0;) { /* the first one owns the threads: last */
-        struct listener *listener = &adapter->listeners[i];
+    for (uint32_t i = 0; thread->listeners != NULL && i < thread->http->config.n_listens; i++) {
+        struct listener *listener = &thread->listeners[i];
 
         if (listener->again != NULL)
             event_free(listener->again);
@@ -744,77 +706,73 @@ adapter_free(struct pim_http_adapter *adapter)
             continue;
         evhtp_unbind_socket(listener->evhtp);
         listener->evhtp->ssl_ctx = NULL; /* ours */
-        if (i > 0)
-            listener->evhtp->thr_pool = NULL;
-        evhtp_free(listener->evhtp); /* stops and joins */
+        evhtp_free(listener->evhtp);
     }
-    if (adapter->stop != NULL)
-        event_free(adapter->stop);
-    if (adapter->base != NULL)
-        event_base_free(adapter->base);
-    free(adapter->listeners);
+    if (thread->has_box) {
+        pim_mailbox_close(&thread->box);
+        pim_mailbox_fini(&thread->box);
+    }
+    if (thread->base != NULL)
+        event_base_free(thread->base);
+    free(thread->listeners);
+}
+
+static void
+adapter_free(struct pim_http_adapter *adapter)
+{
+    for (uint32_t i = 0; i < adapter->http->config.threads; i++) {
+        if (adapter->threads[i].http != NULL)
+            thread_fini(&adapter->threads[i]);
+    }
+    adapter->http->adapter = NULL;
     free(adapter->threads);
-    http->adapter = NULL;
     free(adapter);
 }
 
+/* fd is shared by the threads: each takes a duplicate. */
 static int
-listener_open(struct pim_http_adapter *adapter, uint32_t i, struct pim_err *err)
+listener_open(struct pim_http_thread *thread, struct listener *listener, bool is_status, int fd, struct pim_err *err)
 {
-    struct pim_http *http = adapter->http;
-    struct listener *listener = &adapter->listeners[i];
-    int fd = -1, rc;
+    int own_fd;
 
-    listener->adapter = adapter;
-    listener->evhtp = evhtp_new(adapter->base, listener);
-    listener->again = evtimer_new(adapter->base, on_accept_again, listener);
+    listener->thread = thread;
+    listener->is_status = is_status;
+    listener->evhtp = evhtp_new(thread->base, listener);
+    listener->again = evtimer_new(thread->base, on_accept_again, listener);
     if (listener->evhtp == NULL || listener->again == NULL)
         return pim_err_set(err, PIM_ERR_INTERNAL, "http: out of memory");
     evhtp_disable_flag(listener->evhtp, EVHTP_FLAG_ENABLE_100_CONT); /* we say it ourselves */
     /* Deferred: or libevhtp's write callback frees a request under the function that sends its reply (with TLS). */
     evhtp_set_bev_flags(listener->evhtp, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
     evhtp_set_gencb(listener->evhtp, on_ev_request, NULL);
-    evhtp_set_post_accept_cb(listener->evhtp, on_accepted, http);
-    if (!http->config.listens[i].is_status)
-        listener->evhtp->ssl_ctx = http->ssl_ctx;
-    if (i == 0) {
-        if (evhtp_use_threads_wexit(listener->evhtp, on_thread_init, on_thread_exit, (int)http->config.threads,
-                                    adapter) < 0)
-            return pim_err_set(err, PIM_ERR_INTERNAL, "http: the threads do not start");
-    } else {
-        listener->evhtp->thr_pool = adapter->listeners[0].evhtp->thr_pool;
-    }
-    rc = socket_bind(&http->config.listens[i], &fd, &http->ports[i], err);
-    if (rc < 0)
-        return rc;
-    if (evhtp_accept_socket(listener->evhtp, fd, BACKLOG) < 0) {
-        close(fd);
+    evhtp_set_post_accept_cb(listener->evhtp, on_accepted, thread->http);
+    if (!is_status)
+        listener->evhtp->ssl_ctx = thread->http->ssl_ctx;
+    own_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (own_fd < 0)
+        return pim_err_set(err, PIM_ERR_UNAVAILABLE, "http: dup: %s", strerror(errno));
+    if (evhtp_accept_socket(listener->evhtp, own_fd, BACKLOG) < 0) {
+        close(own_fd);
         return pim_err_set(err, PIM_ERR_INTERNAL, "http: the listener does not start");
     }
     evconnlistener_set_error_cb(listener->evhtp->server, on_accept_error);
     return PIM_OK;
 }
 
-int
-pim_http_adapter_start(struct pim_http *http, struct pim_err *err)
+static int
+thread_init(struct pim_http *http, struct pim_http_thread *thread, const int *fds, struct pim_err *err)
 {
-    struct pim_http_adapter *adapter = pim_new0(sizeof *adapter);
     int rc = PIM_OK;
 
-    signal(SIGPIPE, SIG_IGN); /* libevent and OpenSSL write to sockets whose peers have gone */
-    adapter->http = http;
-    http->adapter = adapter;
-    adapter->listeners = pim_new0(http->config.n_listens * sizeof *adapter->listeners);
-    adapter->threads = pim_new0(http->config.threads * sizeof *adapter->threads);
-    if (evthread_use_pthreads() < 0 || (adapter->base = event_base_new()) == NULL ||
-        (adapter->stop = event_new(adapter->base, -1, 0, on_stop, adapter)) == NULL)
-        rc = pim_err_set(err, PIM_ERR_INTERNAL, "http: no event base");
+    thread->http = http;
+    LIST_INIT(&thread->conns);
+    thread->listeners = pim_new0(http->config.n_listens * sizeof *thread->listeners);
+    thread->base = event_base_new();
+    if (thread->base == NULL || pim_mailbox_init(&thread->box, thread->base, on_mails, thread, 0) != PIM_OK)
+        return pim_err_set(err, PIM_ERR_INTERNAL, "http: no event base");
+    thread->has_box = true;
     for (uint32_t i = 0; i < http->config.n_listens && rc == PIM_OK; i++)
-        rc = listener_open(adapter, i, err);
-    if (rc == PIM_OK && pthread_create(&adapter->acceptor, NULL, acceptor_main, adapter) != 0)
-        rc = pim_err_set(err, PIM_ERR_INTERNAL, "http: the acceptor does not start");
-    if (rc < 0)
-        adapter_free(adapter);
+        rc = listener_open(thread, &thread->listeners[i], http->config.listens[i].is_status, fds[i], err);
     return rc;
 }
 
@@ -826,9 +784,58 @@ post_all(struct pim_http_adapter *adapter, int kind)
         struct pim_mail *mail = kind == MAIL_DRAIN ? &thread->drain : &thread->close;
 
         mail->kind = kind;
-        if (pim_mailbox_post_always(&thread->box, mail) != PIM_OK)
+        if (thread->runs && pim_mailbox_post_always(&thread->box, mail) != PIM_OK)
             abort();
     }
+}
+
+static void
+join_all(struct pim_http_adapter *adapter)
+{
+    for (uint32_t i = 0; i < adapter->http->config.threads; i++) {
+        if (adapter->threads[i].runs)
+            pthread_join(adapter->threads[i].thread, NULL);
+        adapter->threads[i].runs = false;
+    }
+}
+
+int
+pim_http_adapter_start(struct pim_http *http, struct pim_err *err)
+{
+    struct pim_http_adapter *adapter = pim_new0(sizeof *adapter);
+    int *fds = pim_new0(http->config.n_listens * sizeof *fds);
+    uint32_t n_fds = 0;
+    int rc = PIM_OK;
+
+    signal(SIGPIPE, SIG_IGN); /* libevent and OpenSSL write to sockets whose peers have gone */
+    adapter->http = http;
+    http->adapter = adapter;
+    adapter->threads = pim_new0(http->config.threads * sizeof *adapter->threads);
+    if (evthread_use_pthreads() < 0)
+        rc = pim_err_set(err, PIM_ERR_INTERNAL, "http: libevent without threads");
+    for (; n_fds < http->config.n_listens && rc == PIM_OK; n_fds++)
+        rc = socket_bind(&http->config.listens[n_fds], &fds[n_fds], &http->ports[n_fds], err);
+    if (rc < 0 && n_fds > 0)
+        n_fds--; /* that one is not open */
+    for (uint32_t i = 0; i < http->config.threads && rc == PIM_OK; i++)
+        rc = thread_init(http, &adapter->threads[i], fds, err);
+    for (uint32_t i = 0; i < http->config.threads && rc == PIM_OK; i++) {
+        struct pim_http_thread *thread = &adapter->threads[i];
+
+        if (pthread_create(&thread->thread, NULL, thread_main, thread) != 0)
+            rc = pim_err_set(err, PIM_ERR_INTERNAL, "http: a thread does not start");
+        else
+            thread->runs = true;
+    }
+    for (uint32_t i = 0; i < n_fds; i++)
+        close(fds[i]);
+    free(fds);
+    if (rc < 0) {
+        post_all(adapter, MAIL_CLOSE);
+        join_all(adapter);
+        adapter_free(adapter);
+    }
+    return rc;
 }
 
 /* Wait until no request is out, or (also) no connection is left. */
@@ -857,15 +864,12 @@ pim_http_adapter_stop(struct pim_http *http)
 
     if (adapter == NULL)
         return;
-    event_active(adapter->stop, EV_READ, 1);
-    pthread_join(adapter->acceptor, NULL);
-    while (atomic_load(&adapter->n_ready) < http->config.threads)
-        usleep(1000);
     post_all(adapter, MAIL_DRAIN);
     wait_until_quiet(adapter, true, http->config.drain_ms);
-    post_all(adapter, MAIL_CLOSE);
     /* What is out comes home: jobs have deadlines, and nobody may be left with a pointer to us. */
     while (!wait_until_quiet(adapter, false, 10000))
         pim_log(PIM_LOG_WARNING, "http: waiting for %u requests in hand", atomic_load(&http->in_flight));
+    post_all(adapter, MAIL_CLOSE);
+    join_all(adapter);
     adapter_free(adapter);
 }

@@ -1,4 +1,4 @@
-/* http/evhtp_adapter.h - the only place that knows libevhtp: acceptor, threads, connections, timers, replies, and how a
+/* http/evhtp_adapter.h - the only place that knows libevhtp: listeners, threads, connections, timers, replies, and how a
  * connection leaves for the WebSocket side. */
 #ifndef PIM_HTTP_EVHTP_ADAPTER_H
 #define PIM_HTTP_EVHTP_ADAPTER_H

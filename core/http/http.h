@@ -1,6 +1,6 @@
 /* http/http.h - the HTTP side: one port for the API, the page, and the way to WebSocket.
  *
- * A request walks: kernel -> libevhtp's acceptor and thread (evhtp_adapter.c) -> our framing check (framing.h) -> libevhtp,
+ * A request walks: kernel -> a libevhtp listener on one of our threads (evhtp_adapter.c) -> our framing check (framing.h) -> libevhtp,
  * which gets a head that we wrote -> router.h, which finds the route and asks the session -> a handler (api_*.c), which
  * answers at once or starts blocking steps on storage threads (task.h) -> back to the connection's thread, which writes the
  * reply. A request that asks for Upgrade leaves through net/upgrade.h instead. */
@@ -46,7 +46,7 @@ struct pim_http_config {
 void pim_http_config_init(struct pim_http_config *config);
 
 /**
- * Bind the listeners, load the page and the certificate, and start the acceptor and its threads.
+ * Bind the listeners, load the page and the certificate, and start the threads.
  *
  * @param im   the rules; borrowed
  * @param ws   where upgrades go; borrowed; NULL: they are refused
