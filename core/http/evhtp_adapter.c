@@ -1,25 +1,24 @@
 #include "http/evhtp_adapter.h"
 
 #include "http/framing.h"
+#include "http/handover.h"
 #include "http/http_priv.h"
 #include "http/reply.h"
+#include "http/socket.h"
+#include "http/threads.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/listener.h>
-#include <event2/thread.h>
 #include <evhtp/evhtp.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,29 +26,14 @@
 #define HELD_MAX_BYTES 65536 /* of the requests after the one in hand; more stays in the kernel */
 #define LINGER_MS 2000       /* a refused client may read its answer so long */
 #define BODY_GRACE_MS 5000
-#define BACKLOG 4096
 #define ACCEPT_PAUSE_MS 100
+#define ACCEPT_LOG_MS 10000
 
-enum { MAIL_REPLY, MAIL_DRAIN, MAIL_CLOSE };
-
-struct listener {
+struct pim_http_listener {
     struct pim_http_thread *thread;
     evhtp_t *evhtp;
     struct event *again; /* after accept failed */
     bool is_status;
-};
-
-/* A thread that accepts and serves. Owned by itself; others post to its mailbox. */
-struct pim_http_thread {
-    struct pim_http *http;
-    pthread_t thread;
-    struct event_base *base;
-    struct listener *listeners; /* one for each of the config's: all threads accept from the same sockets */
-    struct pim_mailbox box;
-    struct pim_mail drain, close; /* posted once each, by pim_http_adapter_stop */
-    LIST_HEAD(, pim_http_conn) conns;
-    _Atomic uint32_t n_conns;
-    bool draining, runs, has_box;
 };
 
 enum conn_state {
@@ -77,11 +61,6 @@ struct pim_http_conn {
     int64_t body_from_ms;
     int64_t gate_key;
     char address[48];
-};
-
-struct pim_http_adapter {
-    struct pim_http *http;
-    struct pim_http_thread *threads;
 };
 
 static void advance(struct pim_http_conn *conn);
@@ -402,34 +381,11 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* --- a new connection ----------------------------------------------------------------------------------- */
 
-/* Fill in address, loopback and the key of the limit by address: an IPv4 address, or the /64 of an IPv6 one. */
-static void
-address_read(struct pim_http_conn *conn, const struct sockaddr *sa)
-{
-    const struct sockaddr_in *v4 = (const void *)sa;
-    const struct sockaddr_in6 *v6 = (const void *)sa;
-    struct in_addr mapped;
-
-    if (sa->sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-        inet_ntop(AF_INET6, &v6->sin6_addr, conn->address, sizeof conn->address);
-        conn->is_loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-        memcpy(&conn->gate_key, &v6->sin6_addr, sizeof conn->gate_key);
-        return;
-    }
-    if (sa->sa_family == AF_INET6)
-        memcpy(&mapped, &v6->sin6_addr.s6_addr[12], sizeof mapped);
-    else
-        mapped = v4->sin_addr;
-    inet_ntop(AF_INET, &mapped, conn->address, sizeof conn->address);
-    conn->is_loopback = (ntohl(mapped.s_addr) >> 24) == 127;
-    conn->gate_key = ((int64_t)1 << 32) | ntohl(mapped.s_addr);
-}
-
 static evhtp_res
 on_accepted(evhtp_connection_t *ev, void *arg)
 {
     struct pim_http *http = arg;
-    struct listener *listener = ev->htp->arg;
+    struct pim_http_listener *listener = ev->htp->arg;
     struct pim_http_thread *thread = listener->thread;
     struct pim_http_conn *conn = pim_new0(sizeof *conn);
     struct timeval write_tv = {.tv_sec = http->config.write_timeout_ms / 1000,
@@ -448,7 +404,7 @@ on_accepted(evhtp_connection_t *ev, void *arg)
         abort();
     conn->is_status = listener->is_status;
     pim_http_framing_init(&conn->framing, &http->config.limits);
-    address_read(conn, ev->saddr);
+    conn->gate_key = pim_http_peer_read(ev->saddr, conn->address, &conn->is_loopback);
     if (conn->is_loopback && !http->config.limit_loopback)
         conn->gate_key = 0;
     LIST_INSERT_HEAD(&thread->conns, conn, link);
@@ -477,46 +433,20 @@ on_accepted(evhtp_connection_t *ev, void *arg)
 
 /* --- leaving for the WebSocket side --------------------------------------------------------------------- */
 
-struct move {
-    struct pim_http *http;
-    void *ticket;
-    SSL *ssl;
-    int fd;
-    size_t early_len;
-    char early[];
-};
-
-static void
-move_finish(evutil_socket_t fd, short what, void *arg)
-{
-    struct move *move = arg;
-
-    (void)fd;
-    (void)what;
-    if (move->ssl != NULL && SSL_set_fd(move->ssl, move->fd) != 1)
-        abort();
-    move->http->ws->adopt(move->http->ws->ctx, move->ticket, move->fd, move->ssl, move->early, move->early_len);
-    atomic_fetch_sub(&move->http->in_flight, 1);
-    free(move);
-}
-
 /* Give up the socket. The request is not ended by libevhtp any more; it is forgotten. */
 static void
 hand_over(struct pim_http_conn *conn, struct pim_http_request *request)
 {
-    static const struct timeval now = {0, 0};
     struct pim_http_thread *thread = conn->thread;
     struct bufferevent *bev = conn->bev;
     evhtp_connection_t *ev = conn->ev;
-    size_t early_len = evbuffer_get_length(conn->held);
-    struct move *move = pim_new0(sizeof *move + early_len);
+    struct evbuffer *early = conn->held;
+    void *ticket = request->ticket;
     SSL *ssl = ev->ssl;
 
-    move->http = thread->http;
-    move->ticket = request->ticket;
-    move->fd = bufferevent_getfd(bev);
-    move->early_len = early_len;
-    evbuffer_remove(conn->held, move->early, early_len);
+    conn->held = evbuffer_new();
+    if (conn->held == NULL)
+        abort();
     atomic_fetch_add(&thread->http->counts.upgrades, 1);
     pim_http_request_free(&request);
     conn->request = NULL;
@@ -525,27 +455,14 @@ hand_over(struct pim_http_conn *conn, struct pim_http_request *request)
 
     evhtp_connection_take_ownership(ev); /* forgets our hooks */
     evhtp_connection_free(ev);
-    if (ssl == NULL) {
-        bufferevent_setfd(bev, -1);
-        bufferevent_free(bev);
-        move_finish(-1, 0, move);
-        return;
-    }
-    /* The bufferevent's destructor, which runs later in this turn, drops one reference and closes the descriptor that it
-     * finds in the SSL: it gets a duplicate. A turn later the SSL takes its own descriptor back. */
-    SSL_up_ref(ssl);
-    SSL_set_app_data(ssl, NULL);
-    if (SSL_set_fd(ssl, dup(move->fd)) != 1)
-        abort();
-    move->ssl = ssl;
-    bufferevent_free(bev);
-    event_base_once(thread->base, -1, EV_TIMEOUT, move_finish, move, &now);
+    pim_http_handover(thread->http, thread->base, bev, ssl, early, ticket);
+    evbuffer_free(early);
 }
 
-/* --- threads -------------------------------------------------------------------------------------------- */
+/* --- what the thread asks -------------------------------------------------------------------------------- */
 
-static void
-come_home(struct pim_http_request *request)
+void
+pim_http_adapter_reply(struct pim_http_request *request)
 {
     struct pim_http_conn *conn = request->conn;
     struct pim_http *http = request->http;
@@ -567,73 +484,9 @@ come_home(struct pim_http_request *request)
 }
 
 static void
-thread_close_all(struct pim_http_thread *thread, bool idle_only)
-{
-    struct pim_http_conn *conn, *next;
-
-    for (conn = LIST_FIRST(&thread->conns); conn != NULL; conn = next) {
-        next = LIST_NEXT(conn, link);
-        if (!idle_only || conn->state == CONN_READING || conn->lingers)
-            conn_close(conn);
-    }
-}
-
-/* No new connections; those that wait for a request go now, the others after their reply, or with MAIL_CLOSE at once. */
-static void
-thread_drain(struct pim_http_thread *thread, int kind)
-{
-    thread->draining = true;
-    for (uint32_t i = 0; i < thread->http->config.n_listens; i++)
-        evhtp_unbind_socket(thread->listeners[i].evhtp);
-    thread_close_all(thread, kind == MAIL_DRAIN);
-    if (kind == MAIL_CLOSE)
-        event_base_loopbreak(thread->base);
-}
-
-static void
-on_mails(void *ctx, struct pim_mail_list *mails)
-{
-    struct pim_http_thread *thread = ctx;
-    struct pim_mail *mail;
-
-    while ((mail = STAILQ_FIRST(mails)) != NULL) {
-        STAILQ_REMOVE_HEAD(mails, link);
-        if (mail->kind == MAIL_REPLY)
-            come_home((struct pim_http_request *)mail);
-        else
-            thread_drain(thread, mail->kind);
-    }
-}
-
-void
-pim_http_adapter_post(struct pim_http_request *request)
-{
-    struct pim_http *http = request->http;
-
-    request->mail.kind = MAIL_REPLY;
-    if (pim_mailbox_post_always(&request->thread->box, &request->mail) != PIM_OK) {
-        if (request->status == 101)
-            http->ws->abandon(http->ws->ctx, request->ticket);
-        pim_http_request_free(&request);
-        atomic_fetch_sub(&http->in_flight, 1);
-    }
-}
-
-static void *
-thread_main(void *arg)
-{
-    struct pim_http_thread *thread = arg;
-
-    event_base_loop(thread->base, EVLOOP_NO_EXIT_ON_EMPTY);
-    for (int i = 0; i < 4; i++) /* libevent frees bufferevents in later turns */
-        event_base_loop(thread->base, EVLOOP_NONBLOCK);
-    return NULL;
-}
-
-static void
 on_accept_again(evutil_socket_t fd, short what, void *arg)
 {
-    struct listener *listener = arg;
+    struct pim_http_listener *listener = arg;
 
     (void)fd;
     (void)what;
@@ -646,92 +499,20 @@ static void
 on_accept_error(struct evconnlistener *server, void *arg)
 {
     static const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
-    struct listener *listener = ((evhtp_t *)arg)->arg;
+    static _Atomic int64_t said_ms;
+    struct pim_http_listener *listener = ((evhtp_t *)arg)->arg;
+    int why = errno;
+    int64_t now_ms = pim_clock_mono_ms(), last_ms = atomic_load(&said_ms);
 
-    pim_log(PIM_LOG_WARNING, "http: accept: %s", strerror(errno));
+    if ((last_ms == 0 || now_ms - last_ms > ACCEPT_LOG_MS) && atomic_compare_exchange_strong(&said_ms, &last_ms, now_ms))
+        pim_log(PIM_LOG_WARNING, "http: accept: %s", strerror(why));
     evconnlistener_disable(server);
     evtimer_add(listener->again, &pause);
 }
 
-static int
-socket_bind(const struct pim_http_listen *listen_on, int *out_fd, uint16_t *out_port, struct pim_err *err)
-{
-    struct sockaddr_storage ss = {0};
-    struct sockaddr_in *v4 = (void *)&ss;
-    struct sockaddr_in6 *v6 = (void *)&ss;
-    socklen_t ss_len;
-    int fd, on = 1;
-
-    if (inet_pton(AF_INET, listen_on->address, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(listen_on->port);
-        ss_len = sizeof *v4;
-    } else if (inet_pton(AF_INET6, listen_on->address, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(listen_on->port);
-        ss_len = sizeof *v6;
-    } else {
-        return pim_err_set(err, PIM_ERR_INVALID, "http: %s is no IPv4 or IPv6 address", listen_on->address);
-    }
-    fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return pim_err_set(err, PIM_ERR_UNAVAILABLE, "http: socket: %s", strerror(errno));
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    if (ss.ss_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&ss, ss_len) < 0 || listen(fd, BACKLOG) < 0 ||
-        getsockname(fd, (struct sockaddr *)&ss, &ss_len) < 0) {
-        int why = errno;
-
-        close(fd);
-        return pim_err_set(err, PIM_ERR_UNAVAILABLE, "http: %s port %u: %s", listen_on->address, listen_on->port,
-                           strerror(why));
-    }
-    *out_port = ntohs(ss.ss_family == AF_INET ? v4->sin_port : v6->sin6_port);
-    *out_fd = fd;
-    return PIM_OK;
-}
-
-/* After it has ended, or before it has begun. */
-static void
-thread_fini(struct pim_http_thread *thread)
-{
-    for (uint32_t i = 0; thread->listeners != NULL && i < thread->http->config.n_listens; i++) {
-        struct listener *listener = &thread->listeners[i];
-
-        if (listener->again != NULL)
-            event_free(listener->again);
-        if (listener->evhtp == NULL)
-            continue;
-        evhtp_unbind_socket(listener->evhtp);
-        listener->evhtp->ssl_ctx = NULL; /* ours */
-        evhtp_free(listener->evhtp);
-    }
-    if (thread->has_box) {
-        pim_mailbox_close(&thread->box);
-        pim_mailbox_fini(&thread->box);
-    }
-    if (thread->base != NULL)
-        event_base_free(thread->base);
-    free(thread->listeners);
-}
-
-static void
-adapter_free(struct pim_http_adapter *adapter)
-{
-    for (uint32_t i = 0; i < adapter->http->config.threads; i++) {
-        if (adapter->threads[i].http != NULL)
-            thread_fini(&adapter->threads[i]);
-    }
-    adapter->http->adapter = NULL;
-    free(adapter->threads);
-    free(adapter);
-}
-
 /* fd is shared by the threads: each takes a duplicate. */
 static int
-listener_open(struct pim_http_thread *thread, struct listener *listener, bool is_status, int fd, struct pim_err *err)
+listener_open(struct pim_http_thread *thread, struct pim_http_listener *listener, bool is_status, int fd, struct pim_err *err)
 {
     int own_fd;
 
@@ -751,7 +532,7 @@ listener_open(struct pim_http_thread *thread, struct listener *listener, bool is
     own_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (own_fd < 0)
         return pim_err_set(err, PIM_ERR_UNAVAILABLE, "http: dup: %s", strerror(errno));
-    if (evhtp_accept_socket(listener->evhtp, own_fd, BACKLOG) < 0) {
+    if (evhtp_accept_socket(listener->evhtp, own_fd, PIM_HTTP_BACKLOG) < 0) {
         close(own_fd);
         return pim_err_set(err, PIM_ERR_INTERNAL, "http: the listener does not start");
     }
@@ -759,117 +540,50 @@ listener_open(struct pim_http_thread *thread, struct listener *listener, bool is
     return PIM_OK;
 }
 
-static int
-thread_init(struct pim_http *http, struct pim_http_thread *thread, const int *fds, struct pim_err *err)
-{
-    int rc = PIM_OK;
-
-    thread->http = http;
-    LIST_INIT(&thread->conns);
-    thread->listeners = pim_new0(http->config.n_listens * sizeof *thread->listeners);
-    thread->base = event_base_new();
-    if (thread->base == NULL || pim_mailbox_init(&thread->box, thread->base, on_mails, thread, 0) != PIM_OK)
-        return pim_err_set(err, PIM_ERR_INTERNAL, "http: no event base");
-    thread->has_box = true;
-    for (uint32_t i = 0; i < http->config.n_listens && rc == PIM_OK; i++)
-        rc = listener_open(thread, &thread->listeners[i], http->config.listens[i].is_status, fds[i], err);
-    return rc;
-}
-
-static void
-post_all(struct pim_http_adapter *adapter, int kind)
-{
-    for (uint32_t i = 0; i < adapter->http->config.threads; i++) {
-        struct pim_http_thread *thread = &adapter->threads[i];
-        struct pim_mail *mail = kind == MAIL_DRAIN ? &thread->drain : &thread->close;
-
-        mail->kind = kind;
-        if (thread->runs && pim_mailbox_post_always(&thread->box, mail) != PIM_OK)
-            abort();
-    }
-}
-
-static void
-join_all(struct pim_http_adapter *adapter)
-{
-    for (uint32_t i = 0; i < adapter->http->config.threads; i++) {
-        if (adapter->threads[i].runs)
-            pthread_join(adapter->threads[i].thread, NULL);
-        adapter->threads[i].runs = false;
-    }
-}
-
 int
-pim_http_adapter_start(struct pim_http *http, struct pim_err *err)
+pim_http_adapter_listen(struct pim_http_thread *thread, const int *fds, struct pim_err *err)
 {
-    struct pim_http_adapter *adapter = pim_new0(sizeof *adapter);
-    int *fds = pim_new0(http->config.n_listens * sizeof *fds);
-    uint32_t n_fds = 0;
+    const struct pim_http_config *config = &thread->http->config;
     int rc = PIM_OK;
 
-    signal(SIGPIPE, SIG_IGN); /* libevent and OpenSSL write to sockets whose peers have gone */
-    adapter->http = http;
-    http->adapter = adapter;
-    adapter->threads = pim_new0(http->config.threads * sizeof *adapter->threads);
-    if (evthread_use_pthreads() < 0)
-        rc = pim_err_set(err, PIM_ERR_INTERNAL, "http: libevent without threads");
-    for (; n_fds < http->config.n_listens && rc == PIM_OK; n_fds++)
-        rc = socket_bind(&http->config.listens[n_fds], &fds[n_fds], &http->ports[n_fds], err);
-    if (rc < 0 && n_fds > 0)
-        n_fds--; /* that one is not open */
-    for (uint32_t i = 0; i < http->config.threads && rc == PIM_OK; i++)
-        rc = thread_init(http, &adapter->threads[i], fds, err);
-    for (uint32_t i = 0; i < http->config.threads && rc == PIM_OK; i++) {
-        struct pim_http_thread *thread = &adapter->threads[i];
-
-        if (pthread_create(&thread->thread, NULL, thread_main, thread) != 0)
-            rc = pim_err_set(err, PIM_ERR_INTERNAL, "http: a thread does not start");
-        else
-            thread->runs = true;
-    }
-    for (uint32_t i = 0; i < n_fds; i++)
-        close(fds[i]);
-    free(fds);
-    if (rc < 0) {
-        post_all(adapter, MAIL_CLOSE);
-        join_all(adapter);
-        adapter_free(adapter);
-    }
+    thread->listeners = pim_new0(config->n_listens * sizeof *thread->listeners);
+    for (uint32_t i = 0; i < config->n_listens && rc == PIM_OK; i++)
+        rc = listener_open(thread, &thread->listeners[i], config->listens[i].is_status, fds[i], err);
     return rc;
 }
 
-/* Wait until no request is out, or (also) no connection is left. */
-static bool
-wait_until_quiet(struct pim_http_adapter *adapter, bool no_conns, uint32_t for_ms)
+void
+pim_http_adapter_unlisten(struct pim_http_thread *thread)
 {
-    int64_t until_ms = pim_clock_mono_ms() + for_ms;
+    for (uint32_t i = 0; i < thread->http->config.n_listens; i++)
+        evhtp_unbind_socket(thread->listeners[i].evhtp);
+}
 
-    for (;;) {
-        uint32_t n = atomic_load(&adapter->http->in_flight);
+void
+pim_http_adapter_close(struct pim_http_thread *thread, bool idle_only)
+{
+    struct pim_http_conn *conn, *next;
 
-        for (uint32_t i = 0; no_conns && i < adapter->http->config.threads; i++)
-            n += atomic_load(&adapter->threads[i].n_conns);
-        if (n == 0)
-            return true;
-        if (pim_clock_mono_ms() >= until_ms)
-            return false;
-        usleep(1000);
+    for (conn = LIST_FIRST(&thread->conns); conn != NULL; conn = next) {
+        next = LIST_NEXT(conn, link);
+        if (!idle_only || conn->state == CONN_READING || conn->lingers)
+            conn_close(conn);
     }
 }
 
 void
-pim_http_adapter_stop(struct pim_http *http)
+pim_http_adapter_fini(struct pim_http_thread *thread)
 {
-    struct pim_http_adapter *adapter = http->adapter;
+    for (uint32_t i = 0; thread->listeners != NULL && i < thread->http->config.n_listens; i++) {
+        struct pim_http_listener *listener = &thread->listeners[i];
 
-    if (adapter == NULL)
-        return;
-    post_all(adapter, MAIL_DRAIN);
-    wait_until_quiet(adapter, true, http->config.drain_ms);
-    /* What is out comes home: jobs have deadlines, and nobody may be left with a pointer to us. */
-    while (!wait_until_quiet(adapter, false, 10000))
-        pim_log(PIM_LOG_WARNING, "http: waiting for %u requests in hand", atomic_load(&http->in_flight));
-    post_all(adapter, MAIL_CLOSE);
-    join_all(adapter);
-    adapter_free(adapter);
+        if (listener->again != NULL)
+            event_free(listener->again);
+        if (listener->evhtp == NULL)
+            continue;
+        evhtp_unbind_socket(listener->evhtp);
+        listener->evhtp->ssl_ctx = NULL; /* ours */
+        evhtp_free(listener->evhtp);
+    }
+    free(thread->listeners);
 }

@@ -1,16 +1,21 @@
-/* http/evhtp_adapter.h - the only place that knows libevhtp: listeners, threads, connections, timers, replies, and how a
- * connection leaves for the WebSocket side. */
+/* http/evhtp_adapter.h - the only place that knows libevhtp: listeners, connections, timers, replies, and how a connection
+ * leaves for the WebSocket side. All on the thread that owns the connections, unless said. */
 #ifndef PIM_HTTP_EVHTP_ADAPTER_H
 #define PIM_HTTP_EVHTP_ADAPTER_H
 #include "http/http.h"
 
 struct pim_http_request;
+struct pim_http_thread;
 
-/** Bind and start. Main thread. */
-PIM_MUST_CHECK int pim_http_adapter_start(struct pim_http *http, struct pim_err *err);
-/** Stop listening, drain for config.drain_ms, close, join, free. Main thread. NULL is fine. */
-void pim_http_adapter_stop(struct pim_http *http);
-/** Send a request with its reply to its connection's thread. Any thread. */
-void pim_http_adapter_post(struct pim_http_request *request);
+/** Accept from the listening sockets (one for each of the config's listens, duplicated). Before the thread runs. */
+PIM_MUST_CHECK int pim_http_adapter_listen(struct pim_http_thread *thread, const int *fds, struct pim_err *err);
+/** Accept no more. */
+void pim_http_adapter_unlisten(struct pim_http_thread *thread);
+/** Close connections: all, or those that have no request in hand. */
+void pim_http_adapter_close(struct pim_http_thread *thread, bool idle_only);
+/** Free the listeners; the thread does not run (any more). */
+void pim_http_adapter_fini(struct pim_http_thread *thread);
+/** A request has come home: write its reply, or hand its connection over. Takes it over. */
+void pim_http_adapter_reply(struct pim_http_request *request);
 
 #endif

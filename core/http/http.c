@@ -1,8 +1,8 @@
 #include "http/http.h"
 
-#include "http/evhtp_adapter.h"
 #include "http/http_priv.h"
 #include "http/pages.h"
+#include "http/threads.h"
 #include "http/tls.h"
 #include "util/mem.h"
 
@@ -50,7 +50,7 @@ pim_http_start(const struct pim_http_config *config, struct pim_im *im, const st
     if (rc == PIM_OK && config->web_dir != NULL)
         rc = pim_http_pages_load(config->web_dir, &http->pages, err);
     if (rc == PIM_OK)
-        rc = pim_http_adapter_start(http, err);
+        rc = pim_http_threads_start(http, err);
     if (rc < 0) {
         http_free(http);
         return rc;
@@ -65,7 +65,7 @@ pim_http_stop(struct pim_http **http)
     if (*http == NULL)
         return;
     atomic_store(&(*http)->stopping, true);
-    pim_http_adapter_stop(*http);
+    pim_http_threads_stop(*http);
     http_free(*http);
     *http = NULL;
 }

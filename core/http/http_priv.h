@@ -9,7 +9,6 @@
 #include <openssl/ssl.h>
 #include <stdatomic.h>
 
-struct pim_http_adapter;
 struct pim_http_pages;
 
 struct pim_http_counts {
@@ -24,7 +23,7 @@ struct pim_http {
     SSL_CTX *ssl_ctx; /* NULL: plain */
     struct pim_http_pages *pages;
     struct pim_http_gate *gate;
-    struct pim_http_adapter *adapter;
+    struct pim_http_thread *threads; /* config.threads of them */
     uint16_t *ports;
     atomic_bool stopping;
     _Atomic uint32_t in_flight; /* requests that have not come home */

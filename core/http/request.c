@@ -1,7 +1,6 @@
 #include "http/request.h"
 
-#include "http/evhtp_adapter.h"
-#include "http/http_priv.h"
+#include "http/threads.h"
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/utf8.h"
@@ -202,5 +201,5 @@ pim_http_fail_rc(struct pim_http_request *request, int rc, const struct pim_err 
 void
 pim_http_request_done(struct pim_http_request *request)
 {
-    pim_http_adapter_post(request);
+    pim_http_threads_post(request);
 }
