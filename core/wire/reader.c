@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <string.h>
 
+#define NAME_BYTES_MAX 13 /* of the fields' names: "delivery_time" */
+
 struct text { /* a JSON string's inside, as it stands in the source */
     const char *at;
     size_t len;
@@ -194,7 +196,7 @@ read_number(struct reader *r, int64_t *out_value, bool *out_integer)
 
 static bool skip_value(struct reader *r, int depth);
 
-/* Are two keys the same text? The rare escaped ones are compared character by character. */
+/* The next byte of a text, or the character that an escape stands for. */
 static bool
 next_char(const char **at, const char *end, uint32_t *out)
 {
@@ -279,16 +281,38 @@ canonical(char *dst, const struct text *text)
     return (size_t)(out - dst);
 }
 
+/* As next_char, but a whole character where the source has it in UTF-8. */
+static bool
+next_point(const char **at, const char *end, uint32_t *out)
+{
+    bool was_escape = *at < end && **at == '\\';
+
+    if (!next_char(at, end, out))
+        return false;
+    if (!was_escape && *out >= 0xc0) {
+        *out &= *out >= 0xf0 ? 0x07 : *out >= 0xe0 ? 0x0f : 0x1f;
+        while (*at < end && ((unsigned char)**at & 0xc0) == 0x80)
+            *out = *out << 6 | ((unsigned char)*(*at)++ & 0x3f);
+    }
+    return true;
+}
+
+/* Are two keys the same text? The rare escaped ones are compared character by character. */
 static bool
 same_key(const struct text *x, const struct text *y)
 {
-    char a[256], b[256];
+    const char *x_at = x->at, *x_end = x->at + x->len, *y_at = y->at, *y_end = y->at + y->len;
+    uint32_t a, b;
+    bool more;
 
     if (!x->escaped && !y->escaped)
         return x->len == y->len && memcmp(x->at, y->at, x->len) == 0;
-    if (x->len > sizeof a || y->len > sizeof b)
-        return x->len == y->len && memcmp(x->at, y->at, x->len) == 0;
-    return canonical(a, x) == canonical(b, y) && memcmp(a, b, canonical(b, y)) == 0;
+    while ((more = next_point(&x_at, x_end, &a)) == next_point(&y_at, y_end, &b))
+        if (!more)
+            return true;
+        else if (a != b)
+            return false;
+    return false;
 }
 
 static bool
@@ -401,7 +425,7 @@ static enum field
 field_of(const struct text *key)
 {
     struct text plain = *key;
-    char name[64];
+    char name[6 * NAME_BYTES_MAX]; /* with every character as an escape */
 
     if (key->escaped) {
         if (key->len > sizeof name)
