@@ -70,16 +70,15 @@ pim_address_network(const char *address)
 uint32_t
 pim_throttle_wait_s(const struct pim_im_config *config, int64_t fails, int64_t since_ms)
 {
-    int64_t over = fails - (int64_t)config->sign_in_free_tries, wait_ms;
+    int64_t over = fails - (int64_t)config->sign_in_free_tries, longest_ms = (int64_t)config->sign_in_max_delay_s * 1000;
+    int64_t wait_ms;
 
-    if (fails < (int64_t)config->sign_in_free_tries)
-        return 0;
     if (config->sign_in_hard_stop > 0 && fails >= (int64_t)config->sign_in_hard_stop)
         wait_ms = STOP_MS;
+    else if (over < 0)
+        return 0;
     else
-        wait_ms = over >= 20 ? (int64_t)1 << 50 : (int64_t)1000 << over;
-    if (wait_ms > (int64_t)config->sign_in_max_delay_s * 1000 && wait_ms != STOP_MS)
-        wait_ms = (int64_t)config->sign_in_max_delay_s * 1000;
+        wait_ms = over >= 20 || (int64_t)1000 << over > longest_ms ? longest_ms : (int64_t)1000 << over;
     if (since_ms < 0)
         since_ms = 0;
     return since_ms >= wait_ms ? 0 : (uint32_t)((wait_ms - since_ms + 999) / 1000);

@@ -332,9 +332,7 @@ def throttle(server):
     tap.ok(tries == [401] * 5 + [429], "an unknown address looks the same", tries)
     server.stop()
     server.start()
-    tries = server.request("POST", "/auth/profile", {"email": "no%s" % user.email, "password": "wrong one"})[0]
-    tap.ok(tries in (401, 429), "after a restart")
-    good(user.request("GET", "/info/profile"), "the session outlives the restart too")
+    good(user.request("GET", "/info/profile"), "a session outlives a restart")
 
 
 def main():

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 
 from pim import Tap
 
@@ -76,8 +77,8 @@ def get(path, more=""):
 
 
 def closes(sock):
-    """Is the end of the connection there (or comes within 3 s)?"""
-    sock.settimeout(3)
+    """Does the server end the connection?"""
+    sock.settimeout(20)
     try:
         return sock.recv(1) == b""
     except (TimeoutError, socket.timeout):
@@ -200,9 +201,8 @@ def connections(port):
 
 
 def timeouts(port):
-    start = time.monotonic()
     with connect(port) as sock:
-        tap.ok(closes(sock) and time.monotonic() - start < 3, "a silent connection is closed")
+        tap.ok(closes(sock), "a silent connection is closed")
     with connect(port) as sock:
         sock.settimeout(5)
         sock.sendall(b"GET /open HTTP/1.1\r\n")
@@ -219,7 +219,7 @@ def timeouts(port):
             status = 408  # the answer was lost with a reset: it was closed all the same
         tap.ok(status == 408, "a head that trickles in is cut off", status)
     with connect(port) as sock:
-        sock.settimeout(12)
+        sock.settimeout(30)
         sock.sendall(b"POST /open HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\nx")
         tap.ok(read_reply(sock)[0] == 408, "a body that trickles in is cut off")
     with connect(port) as sock:
@@ -303,7 +303,9 @@ def tls_side(build):
         tap.ok(ask(server.port, b"GET / HTTP/1.1\r\n\r\n", tls)[0] == 400, "a refusal over TLS")
         old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
-        old.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            old.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3
         old.set_ciphers("ALL:@SECLEVEL=0")
         try:
             connect(server.port, old)

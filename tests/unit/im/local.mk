@@ -5,3 +5,7 @@ tests_unit_im_test_account_LDADD = core/libim.a core/libdata.a core/libnet.a cor
 tests_unit_im_test_friend_SOURCES = tests/unit/im/test_friend.c
 tests_unit_im_test_friend_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_im_test_friend_LDADD = core/libim.a core/libdata.a core/libnet.a core/libutil.a $(CMOCKA_LIBS) $(EVENT_LIBS)
+unit_tests += tests/unit/im/test_session
+tests_unit_im_test_session_SOURCES = tests/unit/im/test_session.c
+tests_unit_im_test_session_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_im_test_session_LDADD = core/libim.a core/libdata.a core/libnet.a core/libutil.a $(CMOCKA_LIBS) $(EVENT_LIBS)
