@@ -29,11 +29,12 @@
 #define EXIT_UNAVAILABLE 69 /* what it needs is not there */
 
 struct server {
-    struct pim_conf *conf;
+    struct pim_conf *conf;     /* in force */
+    struct pim_conf *reloaded; /* NULL, or what the last reload made */
+    int64_t stop_timeout_ms;
     struct pim_plugin_tree tree;
     struct pim_plugin_dirs dirs;
     struct pim_app_stores stores;
-    struct pim_buf origins;
     struct pim_app_listens listens;
     struct pim_app app;
     struct pim_http *http;
@@ -100,6 +101,27 @@ on_change(void *ctx, const char *name, bool applied)
             applied ? "" : ", which takes a restart");
 }
 
+/* Hand on what may change while we run: exactly what the table of options marks so. */
+static void
+apply(struct server *s, const struct pim_conf *fresh)
+{
+    struct pim_im_config im;
+    struct pim_ws_config ws;
+    struct pim_buf origins;
+    struct pim_err err = PIM_ERR_INIT;
+
+    pim_log_level_set((enum pim_log_level)fresh->log.level);
+    pim_app_im_config(fresh, &im);
+    if (!pim_im_config_set(s->app.im, &im))
+        pim_log(PIM_LOG_WARNING, "too many reloads: the limits stay as they are until a restart");
+    pim_app_ws_config(fresh, &ws, &origins);
+    pim_ws_origins_set(s->app.ws, ws.allowed_origins);
+    pim_buf_fini(&origins);
+    if (pim_app_sign_in_reload(&s->stores, fresh, &err) < 0)
+        pim_log(PIM_LOG_ERR, "auth: %s", err.msg);
+    s->stop_timeout_ms = fresh->server.stop_timeout_ms;
+}
+
 static void
 reload(struct server *s)
 {
@@ -110,10 +132,11 @@ reload(struct server *s)
     if (pim_conf_reload(s->conf, &fresh, on_change, NULL, why) != PIM_OK) {
         pim_log(PIM_LOG_ERR, "the configuration stays as it was: %s", why);
     } else {
-        /* what may change while we run is read from here; the old struct stays, others may still look at its text */
-        pim_log_level_set((enum pim_log_level)fresh->log.level);
-        pim_conf_fini(fresh);
-        free(fresh);
+        apply(s, fresh);
+        if (s->reloaded != NULL)
+            pim_conf_fini(s->reloaded);
+        free(s->reloaded);
+        s->reloaded = s->conf = fresh; /* the first one stays: others hold on to its text */
         pim_log(PIM_LOG_NOTICE, "the configuration was read again");
     }
     sd_notify(0, "READY=1");
@@ -142,8 +165,11 @@ start(struct server *s)
     struct pim_http_config http;
     struct pim_im_config im;
     struct pim_ws_config ws;
+    struct pim_buf origins;
     struct pim_err err = PIM_ERR_INIT;
+    int rc;
 
+    s->stop_timeout_ms = conf->server.stop_timeout_ms;
     if (pim_app_http_config(conf, &http, &s->listens, &err) != PIM_OK)
         return failed("server.listen", &err);
     if (make_dir(conf->server.data_dir, &err) != PIM_OK)
@@ -153,12 +179,14 @@ start(struct server *s)
     s->app.data = s->stores.data;
 
     pim_app_im_config(conf, &im);
-    pim_app_ws_config(conf, &ws, &s->origins);
+    pim_app_ws_config(conf, &ws, &origins);
     pim_app_log_limits(conf, &limits);
     im.workers = ws.workers;
     if (pim_im_new(&im, s->stores.data, &s->stores.auth, &s->app.im, &err) != PIM_OK)
         return failed("start", &err);
-    if (pim_ws_start(&ws, s->app.im, &s->app.ws, &err) != PIM_OK)
+    rc = pim_ws_start(&ws, s->app.im, &s->app.ws, &err);
+    pim_buf_fini(&origins);
+    if (rc != PIM_OK)
         return failed("start", &err);
     if (pim_data_start(s->stores.data, pim_im_rules(s->app.im), &limits, &err) != PIM_OK)
         return failed("storage", &err);
@@ -184,7 +212,7 @@ start(struct server *s)
 static void
 stop(struct server *s)
 {
-    int64_t timeout_ms = s->conf->server.stop_timeout_ms;
+    int64_t timeout_ms = s->stop_timeout_ms;
 
     s->app.ready = false;
     pim_ctl_stop(&s->ctl);
@@ -198,7 +226,9 @@ stop(struct server *s)
     pim_ws_free(&s->app.ws);
     pim_im_free(&s->app.im);
     pim_app_stores_close(&s->stores);
-    pim_buf_fini(&s->origins);
+    if (s->reloaded != NULL)
+        pim_conf_fini(s->reloaded);
+    free(s->reloaded);
 }
 
 static void

@@ -60,6 +60,7 @@ pim_app_ws_config(const struct pim_conf *conf, struct pim_ws_config *out, struct
     }
     *out = (struct pim_ws_config){
         .workers = (uint32_t)conf->server.io_workers,
+        .connections = (uint32_t)conf->http.connections,
         .frame_bytes = (uint32_t)conf->ws.frame_bytes,
         .message_bytes = (uint32_t)conf->ws.message_bytes,
         .heartbeat_s = (uint32_t)(conf->ws.heartbeat_ms / 1000),
@@ -135,5 +136,7 @@ pim_app_http_config(const struct pim_conf *conf, struct pim_http_config *out, st
     out->max_connections = (uint32_t)conf->http.connections;
     out->max_connections_per_address = (uint32_t)conf->http.connections_per_address;
     out->limit_loopback = conf->http.limit_loopback;
+    out->trusted_proxies = (const char *const *)conf->server.trusted_proxies.items;
+    out->n_trusted_proxies = conf->server.trusted_proxies.n;
     return PIM_OK;
 }

@@ -8,7 +8,7 @@
 
 void pim_app_im_config(const struct pim_conf *conf, struct pim_im_config *out_config);
 void pim_app_log_limits(const struct pim_conf *conf, struct pim_msglog_limits *out_limits);
-/** origins holds the list's text for as long as out_config is used. */
+/** origins is begun here and holds the list's text: pim_buf_fini() it after out_config was used. */
 void pim_app_ws_config(const struct pim_conf *conf, struct pim_ws_config *out_config, struct pim_buf *origins);
 
 /* The addresses of the listeners, as text that lives here. */

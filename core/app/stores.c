@@ -48,28 +48,57 @@ data_open(struct pim_app_stores *stores, const struct pim_conf *conf, const stru
     return rc < 0 ? pim_err_set(err, rc, "storage: %s", inner.msg) : PIM_OK;
 }
 
+#define SIGN_IN_OPTIONS 8
+
+/* The sign-in plugin's options as text. */
+struct sign_in_opts {
+    struct pim_kv list[SIGN_IN_OPTIONS];
+    char life[24], memory[24], time[24], lanes[24];
+};
+
+static void
+sign_in_opts_fill(struct sign_in_opts *opts, const struct pim_conf *conf)
+{
+    const struct pim_kv list[SIGN_IN_OPTIONS] = {
+        {"secret_file", conf->auth.secret_file}, {"issuer", conf->auth.issuer},
+        {"audience", conf->auth.audience},       {"token_life", opts->life},
+        {"argon2_memory", opts->memory},         {"argon2_time", opts->time},
+        {"argon2_lanes", opts->lanes},           {"legacy_salt_file", conf->auth.legacy_salt_file},
+    };
+
+    snprintf(opts->life, sizeof opts->life, "%lld", (long long)conf->auth.token_life_ms / 1000);
+    snprintf(opts->memory, sizeof opts->memory, "%lld", (long long)conf->auth.argon2_memory_bytes / 1024);
+    snprintf(opts->time, sizeof opts->time, "%lld", (long long)conf->auth.argon2_time);
+    snprintf(opts->lanes, sizeof opts->lanes, "%lld", (long long)conf->auth.argon2_lanes);
+    memcpy(opts->list, list, sizeof list);
+}
+
 static int
 sign_in_open(struct pim_app_stores *stores, const struct pim_conf *conf, const struct pim_plugin_dirs *dirs,
              struct pim_err *err)
 {
-    char life[24], memory[24], time[24], lanes[24];
-    struct pim_kv opts[8] = {{"secret_file", conf->auth.secret_file}, {"issuer", conf->auth.issuer},
-                             {"audience", conf->auth.audience},       {"token_life", life},
-                             {"argon2_memory", memory},               {"argon2_time", time},
-                             {"argon2_lanes", lanes},                 {"legacy_salt_file", conf->auth.legacy_salt_file}};
+    struct sign_in_opts opts;
     struct pim_err inner = PIM_ERR_INIT;
     int rc = pim_plugin_open(dirs, "auth", PIM_KIND_AUTH, &stores->sign_in, &inner);
 
-    snprintf(life, sizeof life, "%lld", (long long)conf->auth.token_life_ms / 1000);
-    snprintf(memory, sizeof memory, "%lld", (long long)conf->auth.argon2_memory_bytes / 1024);
-    snprintf(time, sizeof time, "%lld", (long long)conf->auth.argon2_time);
-    snprintf(lanes, sizeof lanes, "%lld", (long long)conf->auth.argon2_lanes);
+    sign_in_opts_fill(&opts, conf);
     if (rc == PIM_OK) {
         stores->auth.ops = pim_plugin_auth(stores->sign_in);
-        rc = stores->auth.ops->open(pim_plugin_host(stores->sign_in), opts, PIM_COUNT(opts), &stores->auth.auth,
+        rc = stores->auth.ops->open(pim_plugin_host(stores->sign_in), opts.list, SIGN_IN_OPTIONS, &stores->auth.auth,
                                     &stores->auth.caps, &inner);
     }
     return rc != PIM_OK ? pim_err_set(err, rc < 0 ? rc : PIM_ERR_INVALID, "auth: %s", inner.msg) : PIM_OK;
+}
+
+int
+pim_app_sign_in_reload(struct pim_app_stores *stores, const struct pim_conf *conf, struct pim_err *err)
+{
+    struct sign_in_opts opts;
+
+    sign_in_opts_fill(&opts, conf);
+    if (!PIM_HAS(struct pim_auth_ops, stores->auth.ops, reload))
+        return pim_err_set(err, PIM_ERR_UNSUPPORTED, "the sign-in plugin takes no new settings while it runs");
+    return stores->auth.ops->reload(stores->auth.auth, opts.list, SIGN_IN_OPTIONS, err);
 }
 
 int

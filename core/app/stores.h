@@ -22,6 +22,8 @@ struct pim_app_stores {
  */
 PIM_MUST_CHECK int pim_app_stores_open(struct pim_app_stores *stores, const struct pim_conf *conf,
                                        const struct pim_plugin_dirs *dirs, struct pim_err *err);
+/** Give the sign-in plugin its settings anew. @return PIM_OK or why it keeps the old ones. */
+PIM_MUST_CHECK int pim_app_sign_in_reload(struct pim_app_stores *stores, const struct pim_conf *conf, struct pim_err *err);
 /** The reverse, after pim_data_stop. */
 void pim_app_stores_close(struct pim_app_stores *stores);
 

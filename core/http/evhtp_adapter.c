@@ -1,3 +1,4 @@
+#include "http/proxy.h"
 #include "http/evhtp_adapter.h"
 
 #include "http/framing.h"
@@ -172,6 +173,7 @@ request_new(struct pim_http_conn *conn)
     framing->head = framing->body = (struct pim_buf){.max_bytes = 0};
     framing->headers = NULL;
     pim_http_framing_reset(framing);
+    pim_http_proxy_resolve(request, request->http->config.trusted_proxies, request->http->config.n_trusted_proxies);
     return request;
 }
 

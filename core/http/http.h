@@ -33,6 +33,8 @@ struct pim_http_config {
     uint32_t idle_timeout_ms;   /* between two requests */
     uint32_t write_timeout_ms;  /* without progress of a reply */
     uint32_t max_connections, max_connections_per_address;
+    const char *const *trusted_proxies; /* networks whose X-Forwarded-For is believed */
+    uint32_t n_trusted_proxies;
     bool limit_loopback; /* the limit by address holds for loopback addresses too */
     uint32_t drain_ms;   /* how long pim_http_stop lets requests finish */
     /* May traffic come? @return true, or false with *why, static storage. Any HTTP thread; NULL: always. */

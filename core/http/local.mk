@@ -10,6 +10,7 @@ core_libhttp_a_SOURCES = \
 	core/http/json_in.c core/http/json_in.h \
 	core/http/limits.c core/http/limits.h \
 	core/http/out.c core/http/out.h \
+	core/http/proxy.c core/http/proxy.h \
 	core/http/pages.c core/http/pages.h \
 	core/http/reply.c core/http/reply.h \
 	core/http/request.c core/http/request.h \

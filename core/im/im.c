@@ -9,6 +9,7 @@
 #include "util/mem.h"
 #include "util/rand.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -25,9 +26,7 @@ pim_im_new(const struct pim_im_config *config, struct pim_data *data, const stru
     struct pim_im *im = pim_new0(sizeof *im);
 
     (void)err;
-    im->config = *config;
-    if (im->config.connections_per_user == 0 || im->config.connections_per_user > PIM_PEERS_MAX)
-        im->config.connections_per_user = 3;
+    pim_im_config_set(im, config);
     im->data = data;
     im->auth = *auth;
     im->presence = pim_presence_new();
@@ -63,6 +62,28 @@ pim_im_rules(struct pim_im *im)
     return &im->rules;
 }
 
+bool
+pim_im_config_set(struct pim_im *im, const struct pim_im_config *config)
+{
+    const struct pim_im_config *old = atomic_load_explicit(&im->config, memory_order_relaxed);
+    struct pim_im_config *fresh;
+
+    if (im->n_configs == PIM_IM_CONFIGS)
+        return false;
+    fresh = pim_new(sizeof *fresh);
+    *fresh = *config;
+    if (fresh->connections_per_user == 0 || fresh->connections_per_user > PIM_PEERS_MAX)
+        fresh->connections_per_user = 3;
+    if (old != NULL) { /* what others have sized themselves by */
+        fresh->connections_per_user = old->connections_per_user;
+        fresh->workers = old->workers;
+        fresh->sync_rows = old->sync_rows;
+    }
+    im->configs[im->n_configs++] = fresh;
+    atomic_store_explicit(&im->config, fresh, memory_order_release);
+    return true;
+}
+
 struct pim_data *
 pim_im_data(struct pim_im *im)
 {
@@ -72,7 +93,7 @@ pim_im_data(struct pim_im *im)
 const struct pim_im_config *
 pim_im_config(const struct pim_im *im)
 {
-    return &im->config;
+    return atomic_load_explicit(&im->config, memory_order_acquire);
 }
 
 const struct pim_auth_bind *
@@ -243,6 +264,8 @@ pim_im_free(struct pim_im **imp)
     pim_accounts_free(&im->accounts);
     pim_presence_free(&im->presence);
     pim_positions_free(&im->positions);
+    for (uint32_t i = 0; i < im->n_configs; i++)
+        free(im->configs[i]);
     pthread_cond_destroy(&im->timer_wake);
     pthread_mutex_destroy(&im->timer_lock);
     free(im);

@@ -57,7 +57,11 @@ void pim_im_stop(struct pim_im *im);
 /** After pim_data_stop. NULL is fine. */
 void pim_im_free(struct pim_im **im);
 
+/** Other settings from now on; connections_per_user, workers and sync_rows stay. Main thread. @return false: too many reloads */
+bool pim_im_config_set(struct pim_im *im, const struct pim_im_config *config);
+
 struct pim_data *pim_im_data(struct pim_im *im);
+/** The settings now; the struct stays as it is until im is freed. Any thread. */
 const struct pim_im_config *pim_im_config(const struct pim_im *im);
 const struct pim_auth_bind *pim_im_auth(const struct pim_im *im);
 

@@ -7,11 +7,15 @@
 
 #include <pthread.h>
 
+#define PIM_IM_CONFIGS 1024 /* reloads of one process */
+
 struct pim_accounts;
 struct pim_positions;
 
 struct pim_im {
-    struct pim_im_config config;
+    _Atomic(const struct pim_im_config *) config; /* replaced by a reload; what was there before stays until the end */
+    struct pim_im_config *configs[PIM_IM_CONFIGS];
+    uint32_t n_configs;
     struct pim_data *data;
     struct pim_auth_bind auth;
     struct pim_msglog_rules rules;

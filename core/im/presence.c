@@ -88,7 +88,7 @@ pim_presence_add(struct pim_im *im, int64_t user_id, const struct pim_peer *peer
     pthread_mutex_lock(&shard->lock);
     old = pim_map_find(&shard->nodes, user_id);
     n = old != NULL ? old->n : 0;
-    if (n >= im->config.connections_per_user) {
+    if (n >= pim_im_config(im)->connections_per_user) {
         pushed_out = old->places[--n];
         old->n = n;
     }

@@ -27,7 +27,7 @@ member_window(const struct pim_im *im, const struct member_row *m)
 {
     struct pim_window window = {.conv = pim_conv_group(m->group_id), .from_seq = 1, .to_seq = INT64_MAX};
 
-    if (!im->config.history_before_join)
+    if (!pim_im_config(im)->history_before_join)
         window.from_seq = m->joined_seq + 1;
     if (m->is_delete && m->left_seq > 0)
         window.to_seq = m->left_seq;

@@ -122,6 +122,8 @@ struct pim_ws {
     struct ws_worker *workers;
     uint32_t n_workers, n_started;
     _Atomic bool stopping;
+    pthread_mutex_t lock; /* guards origins; nothing else is taken under it */
+    char *origins;
 };
 
 /* --- conn.c --- */

@@ -104,13 +104,14 @@ pim_ws_handshake_accept(const char *key, char out_accept[PIM_WS_ACCEPT_BYTES])
 bool
 pim_ws_origin_is_allowed(const char *origin, const char *host, bool tls, const char *allowed)
 {
-    const char *scheme = tls ? "https://" : "http://";
     const char *token;
     size_t len;
 
     if (origin == NULL)
         return true;
-    if (host != NULL && strncasecmp(origin, scheme, strlen(scheme)) == 0 && strcasecmp(origin + strlen(scheme), host) == 0)
+    if (host != NULL && strncasecmp(origin, "https://", 8) == 0 && strcasecmp(origin + 8, host) == 0)
+        return true; /* also where a proxy in front of us ends the TLS */
+    if (host != NULL && !tls && strncasecmp(origin, "http://", 7) == 0 && strcasecmp(origin + 7, host) == 0)
         return true;
     while (allowed != NULL && next_token(&allowed, &token, &len))
         if (strlen(origin) == len && strncasecmp(origin, token, len) == 0)

@@ -59,6 +59,27 @@ token_of(const struct pim_ws *ws, const struct pim_upgrade_request *request, con
     return true;
 }
 
+static bool
+origin_is_allowed(struct pim_ws *ws, const struct pim_upgrade_request *request)
+{
+    bool allowed;
+
+    pthread_mutex_lock(&ws->lock);
+    allowed = pim_ws_origin_is_allowed(request->origin, request->host, request->tls, ws->origins);
+    pthread_mutex_unlock(&ws->lock);
+    return allowed;
+}
+
+static bool
+is_full(const struct pim_ws *ws)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < ws->n_workers; i++)
+        n += atomic_load_explicit(&ws->workers[i].n_conns, memory_order_relaxed);
+    return n >= ws->config.connections;
+}
+
 static void
 begin(void *ctx, const struct pim_upgrade_request *request, pim_upgrade_answer_fn answer, void *answer_ctx)
 {
@@ -80,12 +101,16 @@ begin(void *ctx, const struct pim_upgrade_request *request, pim_upgrade_answer_f
         answer(answer_ctx, refusal.status, refusal.error, refusal.header, NULL);
         return;
     }
-    if (!pim_ws_origin_is_allowed(request->origin, request->host, request->tls, ws->config.allowed_origins)) {
+    if (!origin_is_allowed(ws, request)) {
         answer(answer_ctx, 403, "this origin is not allowed", NULL, NULL);
         return;
     }
     if (atomic_load(&ws->stopping)) {
         answer(answer_ctx, 503, "the server restarts", "Retry-After: 1", NULL);
+        return;
+    }
+    if (is_full(ws)) {
+        answer(answer_ctx, 503, "too many connections, come back later", "Retry-After: 10", NULL);
         return;
     }
     adopt = pim_new0(sizeof *adopt);
@@ -165,6 +190,18 @@ post_batch(void *ctx, uint32_t worker, struct pim_batch *batch)
     return pim_mailbox_post_always(&ws->workers[worker].base.box, &batch->mail) == PIM_OK;
 }
 
+void
+pim_ws_origins_set(struct pim_ws *ws, const char *allowed_origins)
+{
+    char *fresh = pim_strdup(allowed_origins), *old;
+
+    pthread_mutex_lock(&ws->lock);
+    old = ws->origins;
+    ws->origins = fresh;
+    pthread_mutex_unlock(&ws->lock);
+    free(old);
+}
+
 int
 pim_ws_start(const struct pim_ws_config *config, struct pim_im *im, struct pim_ws **out_ws, struct pim_err *err)
 {
@@ -172,6 +209,9 @@ pim_ws_start(const struct pim_ws_config *config, struct pim_im *im, struct pim_w
     struct pim_im_sink sink = {.ctx = ws, .workers = config->workers, .post = post_batch};
 
     ws->config = *config;
+    ws->config.allowed_origins = NULL;
+    pthread_mutex_init(&ws->lock, NULL);
+    pim_ws_origins_set(ws, config->allowed_origins);
     ws->im = im;
     ws->n_workers = config->workers;
     ws->workers = pim_new0(config->workers * sizeof *ws->workers);
@@ -213,6 +253,8 @@ pim_ws_free(struct pim_ws **wsp)
         return;
     for (uint32_t i = 0; i < ws->n_started; i++)
         ws_worker_free(&ws->workers[i]);
+    pthread_mutex_destroy(&ws->lock);
+    free(ws->origins);
     free(ws->workers);
     free(ws);
 }

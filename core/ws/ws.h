@@ -14,6 +14,7 @@ struct pim_ws;
 
 struct pim_ws_config {
     uint32_t workers;
+    uint32_t connections;                /* most at once; more are refused with 503 */
     uint32_t frame_bytes, message_bytes; /* largest frame and message of a client */
     uint32_t heartbeat_s;                /* a ping after so much silence, the end after twice as much */
     uint32_t output_bytes, output_timeout_s; /* waiting for a peer that does not read; then 1013 */
@@ -21,12 +22,14 @@ struct pim_ws_config {
     uint32_t raw_message_bytes;          /* of what an old client sent, given back in its result */
     uint32_t restart_wait_s;             /* the most that clients are asked to wait after 1012 */
     bool query_token;                    /* old clients may put the token into the URL */
-    const char *allowed_origins;         /* comma-separated; borrowed until pim_ws_free */
+    const char *allowed_origins;         /* comma-separated; copied */
 };
 
 /** Start the workers; im's sink is set to them. Before pim_im_start. Main thread. */
 PIM_MUST_CHECK int pim_ws_start(const struct pim_ws_config *config, struct pim_im *im, struct pim_ws **out_ws,
                                 struct pim_err *err);
+/** Other origins from now on. Main thread. */
+void pim_ws_origins_set(struct pim_ws *ws, const char *allowed_origins);
 /** For the HTTP side; lives as long as ws. */
 const struct pim_upgrade_ops *pim_ws_upgrade_ops(struct pim_ws *ws);
 /** Close all connections with 1012 and a wait, give them up to timeout_ms to read what is theirs, stop the workers. After the HTTP

@@ -97,7 +97,9 @@ class Server:
     def __exit__(self, kind, *_):
         if kind is not None:
             print("# server log:\n# " + self.log().replace("\n", "\n# "), file=sys.stderr)
-        self.stop()
+        status = self.stop()
+        if kind is None and status not in (None, 0):
+            raise AssertionError("the server ended with %d:\n%s" % (status, self.log()))
         if self.own_data:
             shutil.rmtree(self.data, ignore_errors=True)
 

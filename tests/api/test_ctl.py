@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import time
 import urllib.request
 
 import pim
@@ -85,6 +87,36 @@ def storage(tap, server, ctl):
     tap.ok(status == 0 and answer["messages_stored"] >= 302, "status counts", answer)
 
 
+def reload(tap, build_dir):
+    with tempfile.TemporaryDirectory() as data:
+        os.chmod(data, 0o700)
+        path = os.path.join(data, "pim.conf")
+        with open(path, "w") as conf:
+            conf.write("[im]\nname_chars = 10\n")
+        os.chmod(path, 0o600)
+        with pim.Server(build_dir, args=["--config", path], data=data) as server:
+            ctl = Ctl(build_dir, server)
+            body = {"name": "a name of twenty ch.", "email": "x@example.org", "password": pim.PASSWORD,
+                    "confirm_password": pim.PASSWORD}
+            tap.ok(server.request("POST", "/auth/user", body)[0] == 400, "a name of 20 characters is too long")
+            with open(path, "w") as conf:
+                conf.write("[im]\nname_chars = 20\n")
+            tap.ok(ctl("reload")[0] == 0, "reload is taken")
+            deadline = time.monotonic() + 10
+            status = 0
+            while status != 201 and time.monotonic() < deadline:
+                status = server.request("POST", "/auth/user", body)[0]
+            tap.ok(status == 201, "after the reload it is not", status)
+            with open(path, "w") as conf:
+                conf.write("[im]\nname_chars = many\n")
+            ctl("reload")
+            deadline = time.monotonic() + 10
+            while "stays as it was" not in server.log() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            tap.ok("stays as it was" in server.log() and "name_chars" in server.log(), "a bad file changes nothing and is told")
+            tap.ok(server.request("GET", "/healthz")[0] == 200, "the server goes on")
+
+
 def main():
     build_dir = os.path.abspath(sys.argv[1])
     tap, metrics = pim.Tap(), pim.free_port()
@@ -97,6 +129,7 @@ def main():
         tap.ok("pim_log_stored_total" in text and "pim_ws_connections 1" in text, "metrics are served", text[:300])
         tap.ok(server.request("GET", "/metrics")[0] == 404, "but not to the public")
         tap.ok(server.request("GET", "/readyz")[0] == 200 and server.request("GET", "/healthz")[0] == 200, "health is good")
+    reload(tap, build_dir)
     tap.done()
 
 
