@@ -31,7 +31,7 @@ resident_bytes(void)
 static void
 on_plugin_count(void *ctx, const char *plugin, const char *metric, int64_t value)
 {
-    pim_buf_addf(ctx, "pim_plugin_count{plugin=\"%s\",metric=\"%s\"} %lld\n", plugin, metric, (long long)value);
+    pim_buf_addf(ctx, "privateim_plugin_count{plugin=\"%s\",metric=\"%s\"} %lld\n", plugin, metric, (long long)value);
 }
 
 void
@@ -43,26 +43,26 @@ pim_app_metrics(void *ctx, struct pim_buf *buf)
 
     pim_msglog_stats(pim_data_log(app->data), &log);
     pim_presence_count(app->im, &connections, &users);
-    put(buf, "pim_log_stored_total", "counter", "messages stored", log.stored);
-    put(buf, "pim_log_batches_total", "counter", "commits of messages", log.batches);
-    put(buf, "pim_log_resends_total", "counter", "messages that had been stored before", log.resends);
-    put(buf, "pim_log_searches_total", "counter", "client ids looked up in the log", log.searches);
-    put(buf, "pim_log_denied_total", "counter", "messages without a right", log.denied);
-    put(buf, "pim_log_busy_total", "counter", "messages asked to come again", log.busy);
-    put(buf, "pim_log_uncertain_total", "counter", "commits whose outcome was unknown", log.uncertain);
-    put(buf, "pim_log_moved_total", "counter", "conversations that another node had moved on", log.moved);
-    put(buf, "pim_log_queued", "gauge", "messages waiting for their commit", log.queued);
-    put(buf, "pim_log_conversations", "gauge", "conversations in memory", log.conversations);
-    put(buf, "pim_users_online", "gauge", "users who are connected", users);
-    put(buf, "pim_jobs_queued_records", "gauge", "reads of records waiting",
+    put(buf, "privateim_log_stored_total", "counter", "messages stored", log.stored);
+    put(buf, "privateim_log_batches_total", "counter", "commits of messages", log.batches);
+    put(buf, "privateim_log_resends_total", "counter", "messages that had been stored before", log.resends);
+    put(buf, "privateim_log_searches_total", "counter", "client ids looked up in the log", log.searches);
+    put(buf, "privateim_log_denied_total", "counter", "messages without a right", log.denied);
+    put(buf, "privateim_log_busy_total", "counter", "messages asked to come again", log.busy);
+    put(buf, "privateim_log_uncertain_total", "counter", "commits whose outcome was unknown", log.uncertain);
+    put(buf, "privateim_log_moved_total", "counter", "conversations that another node had moved on", log.moved);
+    put(buf, "privateim_log_queued", "gauge", "messages waiting for their commit", log.queued);
+    put(buf, "privateim_log_conversations", "gauge", "conversations in memory", log.conversations);
+    put(buf, "privateim_users_online", "gauge", "users who are connected", users);
+    put(buf, "privateim_jobs_queued_records", "gauge", "reads of records waiting",
         pim_data_queued(app->data, PIM_POOL_RECORDS_READ));
-    put(buf, "pim_jobs_queued_messages", "gauge", "reads of messages waiting",
+    put(buf, "privateim_jobs_queued_messages", "gauge", "reads of messages waiting",
         pim_data_queued(app->data, PIM_POOL_MESSAGES_READ));
-    put(buf, "pim_jobs_queued_work", "gauge", "password hashes waiting", pim_data_queued(app->data, PIM_POOL_WORK));
-    put(buf, "pim_log_lines_dropped_total", "counter", "log lines that found no room", pim_log_dropped());
+    put(buf, "privateim_jobs_queued_work", "gauge", "password hashes waiting", pim_data_queued(app->data, PIM_POOL_WORK));
+    put(buf, "privateim_log_lines_dropped_total", "counter", "log lines that found no room", pim_log_dropped());
     put(buf, "process_resident_memory_bytes", "gauge", "memory of the process", resident_bytes());
     pim_ws_metrics(app->ws, buf);
-    pim_buf_adds(buf, "# HELP pim_plugin_count what plugins count\n# TYPE pim_plugin_count counter\n");
+    pim_buf_adds(buf, "# HELP privateim_plugin_count what plugins count\n# TYPE privateim_plugin_count counter\n");
     pim_plugin_counts(on_plugin_count, buf);
 }
 

@@ -266,12 +266,12 @@ pim_ws_metrics(struct pim_ws *ws, struct pim_buf *buf)
         const char *name, *type, *help;
         size_t at;
     } counters[] = {
-        {"pim_ws_connections", "gauge", "WebSocket connections", offsetof(struct ws_worker, n_conns)},
-        {"pim_ws_messages_in_total", "counter", "messages received", offsetof(struct ws_worker, messages_in)},
-        {"pim_ws_frames_out_total", "counter", "frames of single connections sent", offsetof(struct ws_worker, frames_out)},
-        {"pim_ws_bytes_in_total", "counter", "bytes received", offsetof(struct ws_worker, bytes_in)},
-        {"pim_ws_bytes_out_total", "counter", "bytes sent", offsetof(struct ws_worker, bytes_out)},
-        {"pim_ws_slow_closed_total", "counter", "connections closed because they read too slowly",
+        {"privateim_ws_connections", "gauge", "WebSocket connections", offsetof(struct ws_worker, n_conns)},
+        {"privateim_ws_messages_in_total", "counter", "messages received", offsetof(struct ws_worker, messages_in)},
+        {"privateim_ws_frames_out_total", "counter", "frames of single connections sent", offsetof(struct ws_worker, frames_out)},
+        {"privateim_ws_bytes_in_total", "counter", "bytes received", offsetof(struct ws_worker, bytes_in)},
+        {"privateim_ws_bytes_out_total", "counter", "bytes sent", offsetof(struct ws_worker, bytes_out)},
+        {"privateim_ws_slow_closed_total", "counter", "connections closed because they read too slowly",
          offsetof(struct ws_worker, slow_closed)},
     };
 
