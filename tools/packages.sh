@@ -6,6 +6,7 @@ build_packages=(
     libsystemd-dev
 )
 test_packages=(
+    libfaketime
     libcmocka-dev clang libclang-rt-14-dev
     python3 python3-websockets nodejs chromium chromium-driver openssl systemd
 )

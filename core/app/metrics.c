@@ -2,6 +2,7 @@
 
 #include "im/presence.h"
 #include "plugin/loader.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #include <stdio.h>
@@ -82,6 +83,8 @@ pim_app_ready(void *ctx, const char **out_why)
     pim_plugin_list(on_plugin, &healthy);
     if (!app->ready)
         *out_why = "the server starts or stops";
+    else if (!pim_data_clock_is_good(app->data, pim_clock_wall_ms()))
+        *out_why = "the clock has jumped: no message is taken until it is right again, or the server is restarted";
     else if (!healthy)
         *out_why = "the storage is away";
     else

@@ -45,7 +45,7 @@ pim_app_log_limits(const struct pim_conf *conf, struct pim_msglog_limits *out)
         .senders = (uint32_t)conf->storage.senders,
         .search_rows_per_s = (uint32_t)conf->storage.search_rows_per_s,
         .resend_window_ms = conf->storage.resend_window_ms,
-        .skew_ms = conf->storage.skew_ms,
+        .skew_ms = PIM_SKEW_MS,
     };
 }
 

@@ -34,6 +34,7 @@ data_open(struct pim_app_stores *stores, const struct pim_conf *conf, const stru
         .queue_items = (uint32_t)conf->storage.job_queue,
         .work_items = (uint32_t)conf->storage.work_queue,
         .job_timeout_ms = (uint32_t)conf->storage.job_timeout_ms,
+        .allow_clock_behind = conf->storage.allow_clock_behind,
     };
     struct pim_err inner = PIM_ERR_INIT;
     int rc = role_open("storage.records", conf->storage.records, dirs, &stores->records_url, &stores->records,

@@ -46,7 +46,8 @@ struct pim_conf {
         int64_t queue_items, queue_bytes, batch_items;
         int64_t conversations, senders;
         int64_t search_rows_per_s;
-        int64_t resend_window_ms, skew_ms, job_timeout_ms;
+        int64_t resend_window_ms, job_timeout_ms;
+        bool allow_clock_behind;
         int64_t job_queue, work_queue;
     } storage;
     struct {

@@ -1,5 +1,6 @@
 #include "data/data.h"
 
+#include "data/clock_guard.h"
 #include "data/msglog.h"
 #include "data/schema.h"
 #include "util/clock.h"
@@ -41,6 +42,7 @@ struct pim_data {
     const struct pim_storage_ops *messages_ops;
     struct pool pools[PIM_POOLS];
     struct pim_msglog *log;
+    struct pim_clock_guard clock;
     bool started;
 };
 
@@ -61,6 +63,19 @@ store_open(const struct pim_data_bind *bind, uint32_t roles, struct pim_store **
         return rc;
     }
     return PIM_OK;
+}
+
+/* A clock that is behind the log would give new messages the times of old ones. */
+static int
+clock_check(const struct pim_data *data, struct pim_err *err)
+{
+    int64_t behind_ms = data->facts.messages.newest_ms - pim_clock_wall_ms();
+
+    if (behind_ms < PIM_CLOCK_BEHIND_MS || data->config.allow_clock_behind)
+        return PIM_OK;
+    return pim_err_set(err, PIM_ERR_INVALID,
+                       "the clock is %lld s behind the newest message: set it, or allow it with storage.allow_clock_behind",
+                       (long long)behind_ms / 1000);
 }
 
 int
@@ -84,6 +99,10 @@ pim_data_open(const struct pim_data_config *config, struct pim_data **out_data, 
             goto fail;
         data->messages_ops = config->messages.ops;
     }
+    rc = clock_check(data, err);
+    if (rc < 0)
+        goto fail;
+    pim_clock_guard_init(&data->clock, pim_clock_wall_ms(), pim_clock_boot_ms());
     *out_data = data;
     return PIM_OK;
 fail:
@@ -352,6 +371,49 @@ pim_data_post(struct pim_data *data, enum pim_pool_id id, struct pim_job *job)
     }
     pthread_mutex_unlock(&pool->lock);
     return rc;
+}
+
+/* --- the clock -------------------------------------------------------------------------------------------------- */
+
+struct clock_job {
+    struct pim_job job;
+    struct pim_data *data;
+};
+
+static void
+clock_run(struct pim_job *job, struct pim_lease *lease, int failed)
+{
+    struct pim_data *data = ((struct clock_job *)job)->data;
+    struct pim_err err = PIM_ERR_INIT;
+    int64_t engine_ms = 0;
+
+    if (failed == 0 && pim_lease_note(lease, lease->ops->ping(lease->conn, &lease->call, &engine_ms, &err)) == PIM_OK)
+        pim_clock_guard_engine(&data->clock, pim_clock_wall_ms(), engine_ms);
+}
+
+static void
+clock_done(struct pim_job *job, int rc)
+{
+    (void)rc;
+    free(job);
+}
+
+void
+pim_data_clock_ask(struct pim_data *data)
+{
+    struct clock_job *ask = pim_new0(sizeof *ask);
+
+    ask->data = data;
+    ask->job.run = clock_run;
+    ask->job.done = clock_done;
+    if (pim_data_post(data, PIM_POOL_MESSAGES_READ, &ask->job) != PIM_OK)
+        free(ask);
+}
+
+bool
+pim_data_clock_is_good(struct pim_data *data, int64_t wall_ms)
+{
+    return pim_clock_guard_is_good(&data->clock, wall_ms, pim_clock_boot_ms());
 }
 
 size_t

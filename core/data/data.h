@@ -29,7 +29,7 @@ struct pim_data_config {
     uint32_t queue_items;   /* of each pool */
     uint32_t work_items;    /* of the work pool */
     uint32_t job_timeout_ms;
-    uint32_t pad;
+    int allow_clock_behind; /* start although the wall clock is behind the newest message */
 };
 
 /* What is known of the two stores once they are open. */
@@ -60,6 +60,15 @@ void pim_data_close(struct pim_data **data);
 const struct pim_data_facts *pim_data_facts(const struct pim_data *data);
 /** The append threads. Any thread, after pim_data_start. */
 struct pim_msglog *pim_data_log(struct pim_data *data);
+/* Clocks (storage-abi 3.3): one fast clock would push the times of conversations ahead, and make every search there long. While ours is
+ * more than 30 s from the engine's (or, where that has none, has jumped so far against the clock that nobody sets), no message is
+ * numbered. */
+
+/** Ask the engine for its time. Every few seconds; does not block. Any thread. */
+void pim_data_clock_ask(struct pim_data *data);
+/** Is the wall clock, which says wall_ms, fit to number messages by? Any thread. */
+bool pim_data_clock_is_good(struct pim_data *data, int64_t wall_ms);
+
 /** Jobs waiting in a pool. Any thread. */
 size_t pim_data_queued(struct pim_data *data, enum pim_pool_id pool);
 

@@ -80,6 +80,8 @@ struct pim_msglog_rules {
     void (*flush)(void *ctx, uint32_t append_thread);
 };
 
+#define PIM_SKEW_MS 60000 /* how far a client id's time may be ahead: a constant of all stores, what is stored rests on it */
+
 struct pim_msglog_limits {
     uint32_t threads;             /* append threads wanted; never more than the engine's write_conns_max */
     uint32_t queue_items;         /* sends waiting, all threads together, per thread */

@@ -175,6 +175,19 @@ fill_from(struct log_thread *t, struct log_conv *conv, int64_t now_ms)
     return room;
 }
 
+/* The clock is not to be trusted (3.3): whoever waits is told to come again. */
+static void
+refuse_all(struct log_thread *t)
+{
+    struct log_conv *conv;
+
+    while ((conv = TAILQ_FIRST(&t->ready)) != NULL) {
+        TAILQ_REMOVE(&t->ready, conv, ready);
+        conv->is_ready = false;
+        pim_msglog_queue_fail(t, conv, PIM_ERR_UNAVAILABLE);
+    }
+}
+
 void
 pim_msglog_batch_fill(struct log_thread *t)
 {
@@ -186,6 +199,10 @@ pim_msglog_batch_fill(struct log_thread *t)
     t->n_sends = 0;
     t->n_runs = 0;
     t->bytes = 0;
+    if (!TAILQ_EMPTY(&t->ready) && !pim_data_clock_is_good(t->log->data, now_ms)) {
+        refuse_all(t);
+        return;
+    }
     while (room && (conv = TAILQ_FIRST(&t->ready)) != NULL) {
         if (conv->alone && t->n_sends > 0)
             break; /* it has moved: its run must not hold up the others' batch */

@@ -16,6 +16,7 @@
 #define TICK_MS 1000       /* positions are written */
 #define TICKS_RECHECK 5    /* connections are looked at again */
 #define TICKS_OUTBOX 5
+#define TICKS_CLOCK 5
 #define OUTBOX_AGE_MS 10000 /* younger entries are on their way */
 #define START_TIMEOUT_S 20
 
@@ -219,6 +220,8 @@ timer_main(void *arg)
         pim_positions_flush(im);
         if (tick % TICKS_RECHECK == 0)
             pim_im_recheck(im);
+        if (tick % TICKS_CLOCK == 0)
+            pim_data_clock_ask(im->data);
         if (tick % TICKS_OUTBOX == 0)
             pim_outbox_replay(im, OUTBOX_AGE_MS);
     }

@@ -27,6 +27,15 @@ pim_clock_mono_ms(void)
     return pim_clock_mono_us() / 1000;
 }
 
+int64_t
+pim_clock_boot_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 int32_t
 pim_clock_day(int64_t wall_ms)
 {

@@ -7,6 +7,8 @@
 int64_t pim_clock_wall_ms(void);
 /** Monotonic clock in milliseconds (what deadlines and timers use). */
 int64_t pim_clock_mono_ms(void);
+/** The clock that no one sets and that goes on while the machine sleeps, milliseconds: what the wall clock is watched against. */
+int64_t pim_clock_boot_ms(void);
 /** Monotonic clock in microseconds, for measuring. */
 int64_t pim_clock_mono_us(void);
 /** yyyymmdd of a wall time in the server's local zone. */

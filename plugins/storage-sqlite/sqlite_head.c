@@ -610,6 +610,22 @@ pim_sq_heads_flush_all(struct pim_conn *conn, struct pim_err *err)
 
 /* --- at open --------------------------------------------------------------------------------------------------------- */
 
+/* When the newest row was made: the host compares it with its clock. */
+static int
+newest_read(struct pim_conn *conn, struct pim_err *err)
+{
+    sqlite3_stmt *stmt;
+    int step;
+
+    if (sqlite3_prepare_v2(conn->db, "SELECT created_ms FROM msg ORDER BY id DESC LIMIT 1", -1, &stmt, NULL) != SQLITE_OK)
+        return pim_sq_fail(conn, sqlite3_errcode(conn->db), "reading the newest row", err);
+    step = sqlite3_step(stmt);
+    if (step == SQLITE_ROW)
+        conn->store->newest_ms = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    return step == SQLITE_ROW || step == SQLITE_DONE ? PIM_OK : pim_sq_fail(conn, step, "reading the newest row", err);
+}
+
 int
 pim_sq_heads_scan(struct pim_conn *conn, struct pim_err *err)
 {
@@ -653,6 +669,8 @@ pim_sq_heads_scan(struct pim_conn *conn, struct pim_err *err)
     if (rc == PIM_OK && step != SQLITE_DONE)
         rc = pim_sq_fail(conn, step, "reading the newest rows", err);
     sqlite3_reset(stmt);
+    if (rc == PIM_OK)
+        rc = newest_read(conn, err);
     if (rc == PIM_OK)
         pim_sq_heads_committed(store);
     else

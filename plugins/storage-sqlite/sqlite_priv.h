@@ -111,6 +111,7 @@ struct pim_store {
     /* facts of the data */
     uint8_t store_id[16];
     int64_t epoch, next_id, trim_id, trim_ms;
+    int64_t newest_ms; /* of the newest message at open */
     uint32_t data_version; /* schema version in the file */
     uint32_t data_min_reader;
     struct sq_heads heads;

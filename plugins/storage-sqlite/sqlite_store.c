@@ -406,6 +406,7 @@ pim_sq_open(const struct pim_host *host, const struct pim_schema *schema, const 
     snprintf(info.engine, sizeof info.engine, "SQLite %s", sqlite3_libversion());
     memcpy(info.store_id, store->store_id, sizeof info.store_id);
     info.epoch = store->epoch;
+    info.newest_ms = store->newest_ms;
     memcpy(out_info, &info, info.struct_size < sizeof info ? info.struct_size : sizeof info);
     *out_store = store;
     return PIM_OK;
