@@ -37,9 +37,11 @@ parse_id(const char *at, const char *end, int64_t *out_id)
     const char *start = at;
 
     for (; at < end && *at >= '0' && *at <= '9'; at++) {
-        if (id > (uint64_t)(INT64_MAX - 9) / 10)
+        uint64_t digit = (uint64_t)(*at - '0');
+
+        if (id > ((uint64_t)INT64_MAX - digit) / 10)
             return NULL;
-        id = id * 10 + (uint64_t)(*at - '0');
+        id = id * 10 + digit;
     }
     if (at == start || (*start == '0' && at - start > 1))
         return NULL;
