@@ -17,7 +17,8 @@ struct pim_sync_request {
     struct pim_sync_known *known; /* taken over: freed with the request */
     uint32_t n_known, limit;
     bool only;       /* the named conversations alone */
-    bool from_marks; /* known is empty: begin at the device's delivered marks (old clients) */
+    bool from_marks; /* known is empty: begin at the device's delivered marks (old clients); a conversation that has nothing new
+                      * has a part without rows */
     bool has_after;
     struct pim_conv after;
 };
