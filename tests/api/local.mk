@@ -12,3 +12,4 @@ EXTRA_DIST += tests/api/test_autobahn.py tests/api/autobahn/__init__.py tests/ap
 	tests/api/autobahn/section7.py tests/api/autobahn/section9.py tests/api/autobahn/section10.py
 EXTRA_DIST += tests/api/test_http_server.py
 EXTRA_DIST += tests/api/test_http_framing.py tests/api/test_http_limits.py tests/api/test_http_routes.py
+EXTRA_DIST += tests/api/chatlib.py tests/api/test_old.py
