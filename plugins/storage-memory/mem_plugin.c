@@ -255,6 +255,8 @@ mem_wipe(struct pim_store *store, const struct pim_call *call, struct pim_err *e
     pthread_mutex_lock(&store->data->lock);
     for (uint32_t i = 0; i < store->data->n_tables; i++)
         pim_mem_rows_free(&store->data->tables[i]);
+    store->data->n_tables = 0;
+    store->data->version = store->data->min_reader = 0;
     pim_mem_logs_free(store->data);
     pthread_mutex_unlock(&store->data->lock);
     return PIM_OK;

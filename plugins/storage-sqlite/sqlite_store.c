@@ -435,11 +435,28 @@ pim_sq_close(struct pim_store **storep)
     *storep = NULL;
 }
 
+/* The name of a table of records. @return PIM_OK, PIM_NOT_FOUND when there is none left, or a failure */
+static int
+record_table(struct pim_conn *conn, char *out_name, size_t name_size, struct pim_err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(conn->db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'rec_*' LIMIT 1",
+                                -1, &stmt, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        snprintf(out_name, name_size, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    rc = rc == SQLITE_ROW ? PIM_OK : rc == SQLITE_DONE ? PIM_NOT_FOUND : pim_sq_fail(conn, rc, "wipe", err);
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
 int32_t
 pim_sq_wipe(struct pim_store *store, const struct pim_call *call, struct pim_err *err)
 {
     struct pim_conn *conn = store->writer;
-    char sql[128];
+    char sql[128], table[64];
     int rc;
 
     if ((store->flags & PIM_OPEN_TEST) == 0)
@@ -452,13 +469,15 @@ pim_sq_wipe(struct pim_store *store, const struct pim_call *call, struct pim_err
     if (rc != PIM_OK)
         return rc;
     rc = pim_sq_exec(conn,
-                     "DELETE FROM msg; DELETE FROM skip; DELETE FROM head;"
-                     "DELETE FROM store WHERE name IN ('mark', 'trim_id', 'trim_ms')",
+                     "DELETE FROM msg; DELETE FROM skip; DELETE FROM head; DELETE FROM store WHERE name IN"
+                     " ('mark', 'trim_id', 'trim_ms', 'schema_version', 'schema_min_reader')",
                      err);
-    for (uint32_t i = 0; rc == PIM_OK && i < store->n_kinds; i++) {
-        snprintf(sql, sizeof sql, "DELETE FROM \"rec_%s\"", store->kinds[i].name);
+    pim_sq_cache_clear(conn); /* its statements know tables that go now */
+    while (rc == PIM_OK && (rc = record_table(conn, table, sizeof table, err)) == PIM_OK) {
+        snprintf(sql, sizeof sql, "DROP TABLE \"%s\"", table);
         rc = pim_sq_exec(conn, sql, err);
     }
+    rc = rc == PIM_NOT_FOUND ? PIM_OK : rc;
     if (rc == PIM_OK)
         rc = pim_sq_meta_put(conn, "next_id", store->next_id, err); /* ids never fall, also not after this */
     if (rc == PIM_OK)
@@ -469,6 +488,7 @@ pim_sq_wipe(struct pim_store *store, const struct pim_call *call, struct pim_err
     pim_sq_heads_clear(store);
     store->heads.mark = store->heads.mark_next = store->next_id - 1;
     store->trim_id = store->trim_ms = 0;
+    store->data_version = store->data_min_reader = 0;
     return PIM_OK;
 }
 
