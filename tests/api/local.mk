@@ -1,4 +1,4 @@
-# The C sample client is a test program too: tests/api/test_clients.py tests/api/test_ctl.py runs it.
+# The C sample client is a test program too: tests/api/test_clients.py runs it.
 check_PROGRAMS += examples/client
 examples_client_SOURCES = examples/client.c examples/ws.h
 examples_client_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
