@@ -44,10 +44,16 @@ def random_rounds(tap, build_dir):
     with Load(build_dir) as load:
         load.prepare()
         load.start()
-        for _ in range(ROUNDS):
+        stops = []
+        for n in range(ROUNDS):
             time.sleep(random.uniform(0.1, 0.9))
             load.server.kill9()
             restart(load)
+            if n % 5 == 4:  # and now and then it is asked politely
+                time.sleep(0.3)
+                stops.append(load.server.stop())
+                restart(load)
+        tap.ok(set(stops) == {0}, "SIGTERM under load ends it well", stops)
         time.sleep(0.5)
         tap.ok(load.finish(), "%d kills: every client comes to its end" % ROUNDS)
         verdict = load.verdict()
