@@ -2,6 +2,8 @@ docs/man/privateimd.8: docs/man/privateimd.8.in Makefile
 	$(substitute) $(srcdir)/docs/man/privateimd.8.in > $@
 docs/man/privateimctl.1: docs/man/privateimctl.1.in Makefile
 	$(substitute) $(srcdir)/docs/man/privateimctl.1.in > $@
+docs/man/privateim-plugin-test.1: docs/man/privateim-plugin-test.1.in Makefile
+	$(substitute) $(srcdir)/docs/man/privateim-plugin-test.1.in > $@
 docs/man/privateim.conf.5: docs/man/privateim.conf.5.in tools/conf-doc$(EXEEXT) Makefile
 	$(AM_V_at)$(MKDIR_P) docs/man && tools/conf-doc$(EXEEXT) man > $@.options
 	$(substitute) -e '/^@OPTIONS[@]$$/{r $@.options' -e 'd}' $(srcdir)/docs/man/privateim.conf.5.in > $@
@@ -9,4 +11,8 @@ docs/man/privateim.conf.5: docs/man/privateim.conf.5.in tools/conf-doc$(EXEEXT) 
 man_MANS = docs/man/privateimd.8 docs/man/privateimctl.1 docs/man/privateim.conf.5
 EXTRA_DIST += docs/architecture.md docs/threads.md docs/protocol.md docs/performance.md docs/page.png docs/decisions
 EXTRA_DIST += docs/man/privateimd.8.in docs/man/privateimctl.1.in docs/man/privateim.conf.5.in
+man_MANS = docs/man/privateimd.8 docs/man/privateimctl.1 docs/man/privateim-plugin-test.1 docs/man/privateim.conf.5
+EXTRA_DIST += docs/architecture.md docs/threads.md docs/protocol.md docs/page.png docs/decisions/README.md \
+	docs/decisions/batch.md docs/decisions/groups.md docs/decisions/claims.md docs/decisions/old-clients.md
+EXTRA_DIST += docs/man/privateimd.8.in docs/man/privateimctl.1.in docs/man/privateim-plugin-test.1.in docs/man/privateim.conf.5.in
 CLEANFILES += $(man_MANS)
