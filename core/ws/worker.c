@@ -75,8 +75,6 @@ ws_worker_forget(struct ws_worker *w, struct ws_conn *conn)
     ws_chat_claims_drop(conn);
     if (conn->state != WS_DEAD)
         return;
-    if (conn->old != NULL)
-        ws_old_free(&conn->old);
     w->slots[conn->slot].conn = NULL;
     w->slots[conn->slot].next_free = w->free_slot;
     w->free_slot = conn->slot;
@@ -311,7 +309,8 @@ run_work(struct ws_worker *w, struct group_run *run, int64_t group_id)
     }
     if (group != NULL) {
         blob = run_encode(w, run);
-        for (uint32_t i = 0; i < group->n; i++) {
+        /* backwards: a connection that is closed by its output leaves the group, and the last one takes its place */
+        for (uint32_t i = group->n; i-- > 0;) {
             struct ws_conn *conn = group->conns[i];
             bool special = false;
 
@@ -324,6 +323,7 @@ run_work(struct ws_worker *w, struct group_run *run, int64_t group_id)
             else
                 ws_conn_put_shared(conn, blob, 0, blob->len);
         }
+        group = pim_map_find(&w->groups, group_id); /* it goes with its last member */
     }
     for (uint32_t i = 0; i < run->n_special; i++)
         run_to_one(run->special[i], run, blob, group != NULL && is_member(run->special[i], group));
@@ -655,6 +655,7 @@ on_tick(void *ctx)
     }
     while ((conn = w->dead) != NULL) {
         w->dead = conn->next_dead;
+        ws_old_free(&conn->old); /* not before: whoever wrote to the connection may still hold it */
         ws_conn_free(conn);
     }
     if (w->stopping && atomic_load_explicit(&w->n_conns, memory_order_relaxed) == 0)
