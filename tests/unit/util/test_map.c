@@ -15,7 +15,7 @@
 static int64_t
 key_of(int i)
 {
-    return i % 2 ? i : -(int64_t)i << 40; /* 0 and negative ones too */
+    return i % 2 ? i : -(int64_t)i * (1ll << 40); /* 0 and negative ones too */
 }
 
 static void

@@ -95,7 +95,8 @@ static const struct {
     {"HTTPS://A.example", "a.EXAMPLE", true, "", true},
     {"http://a.example:8080", "a.example:8080", false, "", true},
     {"http://a.example", "a.example", true, "", false}, /* another scheme */
-    {"https://a.example", "a.example", false, "", false},
+    {"https://a.example", "a.example", false, "", true}, /* a proxy ends the TLS */
+    {"https://b.example", "a.example", false, "", false},
     {"https://b.example", "a.example", true, "", false},
     {"https://a.example.evil", "a.example", true, "", false},
     {"https://a.example:444", "a.example", true, "", false},
