@@ -284,6 +284,28 @@ def rates(tap, build_dir):
         tap.ok(len(rows) == 200 and len({r["client_id"] for r in rows}) == 200, "sent again one by one: each is there once")
 
 
+def a_full_queue(tap, build_dir):
+    """More at once than the log's queue takes: 503, and the same frames later are stored, once."""
+    args = settings("storage.queue_items=16", "ws.in_flight=10000", "ws.messages_burst=100000")
+    with pim.Server(build_dir, args=args) as server:
+        ann, bob = friends(server, "Ann", "Bob")
+        a, old, reader = New(ann), Old(ann), New(bob)
+        frames = [text(bob, "%d all" % i) for i in range(1000)]
+        a.send_raw(b"".join(frame(OP_TEXT, json.dumps(f).encode()) for f in frames))
+        results = [a.recv_op("result") for _ in frames]
+        by_id = {r["client_id"]: r for r in results}
+        codes = [r["code"] for r in results]
+        tap.ok(set(codes) <= {200, 503} and 503 in codes and len(by_id) == 1000, "a full queue is 503", set(codes))
+        tap.ok(all(r["retry_after"] >= 1 for r in results if r["code"] == 503), "with retry_after")
+        again = [a.ask(f)["code"] for f in frames if by_id[f["client_id"]]["code"] == 503]
+        tap.ok(set(again) == {200}, "one by one they pass", set(again))
+        rows = [m for m in sync_all(reader, conv(ann, bob)) if m["op"] == "message"]
+        tap.ok(sorted(m["client_id"] for m in rows) == sorted(by_id), "each is there once", len(rows))
+        old.send_raw(b"".join(frame(OP_TEXT, json.dumps(old_text(ann, bob, str(i))).encode()) for i in range(1000)))
+        codes = [old.recv_type(3)["code"] for _ in range(1000)]
+        tap.ok(set(codes) <= {200, 503} and 503 in codes, "old clients are told the same", set(codes))
+
+
 def silence(tap, build_dir):
     with pim.Server(build_dir, args=settings("ws.heartbeat=5s", "auth.token_life=1m")) as server:
         ann = server.sign_up("Ann")
@@ -322,6 +344,7 @@ def main():
         tap.ok(server.stop() == 0, "the server ends in order")
     try:
         rates(tap, build_dir)
+        a_full_queue(tap, build_dir)
         silence(tap, build_dir)
     except (TimeoutError, Closed, AssertionError, KeyError) as exc:
         tap.ok(False, "rates and silence", repr(exc))

@@ -106,9 +106,9 @@ characters_are_counted(void **state)
 static void
 lines_for_names(void **state)
 {
-    static const char *const not_lines[] = {"a\nb", "\t", "\x7f", "a\xc2\x85", "\xc2\x9f", "x\xe2\x80\xae" "y",
+    static const char *const not_lines[] = {"a\nb", "\t", "\x7f", "a\xc2\x85", "\xc2\x9f", "x\xe2\x80\xaey",
                                             "\xe2\x80\xaa", "\xe2\x81\xa6", "\xe2\x81\xa9", "\xff"};
-    static const char *const lines[] = {"", "Ann", "\xc2\xa0", "\xe2\x80\xa9" "no", "\xe2\x80\x99", "\xe4\xbd\xa0",
+    static const char *const lines[] = {"", "Ann", "\xc2\xa0", "\xe2\x80\xa9no", "\xe2\x80\x99", "\xe4\xbd\xa0",
                                         "\xe2\x81\xaa", "\xf0\x9f\x98\x80"};
 
     (void)state;
