@@ -3,6 +3,7 @@
 #include "data/schema.h"
 #include "im/im_priv.h"
 #include "util/clock.h"
+#include "util/failpoint.h"
 #include "util/id.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -97,6 +98,7 @@ close_run(struct pim_job *job, struct pim_lease *lease, int failed)
 
     if (failed != 0)
         return; /* the entries are done again later, harmlessly */
+    pim_failpoint("owed-before-close");
     STAILQ_FOREACH (owed, &settle->owed, link) {
         int rc = is_stored(owed) ? close_one(owed, lease, &err) : PIM_OK;
 
@@ -181,6 +183,7 @@ pim_im_settle(struct pim_im *im, struct pim_owed_list *list, pim_settled_fn on_s
         n++;
     }
     settle->left = n;
+    pim_failpoint("owed-before-append");
     pim_msglog_post(pim_data_log(im->data), &mails, n);
 }
 

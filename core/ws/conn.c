@@ -3,6 +3,7 @@
 #include "ws/chat.h"
 
 #include "util/clock.h"
+#include "util/failpoint.h"
 #include "util/mem.h"
 
 #include <errno.h>
@@ -510,6 +511,7 @@ feed(struct ws_conn *conn, uint8_t *data, size_t n)
     struct ws_input *input = conn->input;
     size_t done;
 
+    pim_failpoint("after-receive");
     conn->input_s = w->now_s;
     conn->ping_sent = false;
     atomic_store_explicit(&w->bytes_in, atomic_load_explicit(&w->bytes_in, memory_order_relaxed) + n,

@@ -7,6 +7,7 @@
 #include "im/delivery.h"
 #include "im/history.h"
 #include "util/clock.h"
+#include "util/failpoint.h"
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/rand.h"
@@ -425,6 +426,7 @@ on_batch(struct ws_worker *w, struct pim_batch *batch)
     struct pim_entry *entry;
     size_t at = 0;
 
+    pim_failpoint("before-delivery");
     entry = pim_batch_next(batch, &at);
     while (entry != NULL) {
         struct pim_conv conv = entry->kind == PIM_ENTRY_RESULT ? entry->u.send->send.conv : entry->row.conv;
@@ -640,6 +642,7 @@ on_tick(void *ctx)
     struct ws_conn *conn;
 
     if (w->n_sends > 0) {
+        pim_failpoint("before-post");
         pim_im_send_post(w->ws->im, &w->sends, w->n_sends);
         STAILQ_INIT(&w->sends);
         w->n_sends = 0;
@@ -652,6 +655,7 @@ on_tick(void *ctx)
         conn->is_dirty = false;
         if (conn->state != WS_DEAD)
             ws_conn_flush(conn);
+        pim_failpoint("mid-delivery");
     }
     while ((conn = w->dead) != NULL) {
         w->dead = conn->next_dead;
