@@ -142,6 +142,21 @@ def killed_while_much_waits(tap, server):
         metrics_alive(tap, a, bob, "after a reset")
 
 
+def gone_before_the_backlog(tap, server):
+    """Old clients that reset the connection while pages of a large backlog are on their way to them."""
+    ann, bob = friends(server, "Ann", "Bob")
+    a = New(ann)
+    send_many(a, bob, 100)
+    for i in range(150):
+        client = Old(bob)
+        if i % 3:
+            client.send_raw(b"".join(frame(OP_TEXT, b"{}") for _ in range(i)))
+        if i % 2:
+            client.recv_frame()
+        crash(client)
+    metrics_alive(tap, a, bob, "after many resets")
+
+
 def an_old_client_follows_at_its_own_pace(tap, server):
     """Its backlog waits in the store and not in the server's memory: 8 MB with one page on the way at a time."""
     ann, bob = friends(server, "Ann", "Bob")
@@ -332,8 +347,8 @@ def main():
     tap, build_dir = pim.Tap(), sys.argv[1]
     args = settings("ws.output_bytes=128KiB", "ws.messages_burst=100000", "ws.messages_per_s=100000", "server.io_workers=1")
     with pim.Server(build_dir, args=args) as server:
-        for test in (slow_readers, slow_readers_in_a_group, killed_while_much_waits, an_old_client_follows_at_its_own_pace,
-                     sizes, ops, storms):
+        for test in (slow_readers, slow_readers_in_a_group, killed_while_much_waits, gone_before_the_backlog,
+                     an_old_client_follows_at_its_own_pace, sizes, ops, storms):
             try:
                 test(tap, server)
             except (TimeoutError, Closed, AssertionError, KeyError, OSError) as exc:
