@@ -8,7 +8,7 @@
 
 struct pim_sync_known { /* what the device has of a conversation, without a hole */
     struct pim_conv conv;
-    int64_t seq, msg_id; /* msg_id 0 with seq > 0: not checked */
+    int64_t seq, msg_id; /* another msg_id than the row has: the device begins anew */
 };
 
 struct pim_sync_request {
