@@ -73,7 +73,7 @@ const struct pim_conf_option pim_conf_options[] = {
      "Most messages in one commit. 0: what the plugin says is best."},
     {"storage", "conversations", PIM_CONF_T_INT, 0, AT(storage.conversations), "100000", 16, 100000000, "conversations",
      "Conversations whose end is kept in memory."},
-    {"storage", "senders", PIM_CONF_T_INT, 0, AT(storage.senders), "64", 1, 65536, "senders",
+    {"storage", "senders", PIM_CONF_T_INT, 0, AT(storage.senders), "4096", 1, 65536, "senders",
      "Senders of a conversation whose latest messages are kept in memory to find repeats."},
     {"storage", "search_rows", PIM_CONF_T_INT, 0, AT(storage.search_rows_per_s), "10000", 100, 100000000, "rows/s",
      "Stored rows that may be read to find out whether messages are repeats."},

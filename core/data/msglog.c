@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define UNSETTLED_WAIT_MS 50
+#define REOPEN_PAUSE_MS 500
 
 struct barrier_mail {
     struct pim_mail mail;
@@ -37,14 +38,32 @@ pim_msglog_threads(const struct pim_msglog *log)
     return log->n_threads;
 }
 
+bool
+pim_msglog_connected(struct log_thread *t)
+{
+    struct pim_call call = {.struct_size = sizeof call, .flags = PIM_CALL_WRITER};
+    struct pim_err err = PIM_ERR_INIT;
+    int64_t now_ms = pim_clock_mono_ms();
+
+    if (t->lease.lost && t->lease.conn != NULL)
+        t->log->ops->conn_close(&t->lease.conn);
+    t->lease.lost = false;
+    if (t->lease.conn == NULL && now_ms - t->lease.tried_ms > REOPEN_PAUSE_MS) {
+        t->lease.tried_ms = now_ms;
+        if (t->log->ops->conn_open(t->log->store, &call, &t->lease.conn, &err) < 0)
+            t->lease.conn = NULL;
+    }
+    return t->lease.conn != NULL;
+}
+
 static void
 run_job(struct log_thread *t, struct pim_job *job)
 {
-    bool late = pim_clock_mono_ms() > job->deadline_ms;
+    int failed = pim_clock_mono_ms() > job->deadline_ms ? PIM_ERR_TIMEOUT : !pim_msglog_connected(t) ? PIM_ERR_UNAVAILABLE : 0;
 
     t->lease.call.deadline_ms = job->deadline_ms;
     t->lease.call.flags = 0;
-    job->run(job, late ? NULL : &t->lease, late ? PIM_ERR_TIMEOUT : 0);
+    job->run(job, failed != 0 ? NULL : &t->lease, failed);
     job->done(job, PIM_OK); /* alone in its commit */
 }
 
@@ -179,7 +198,8 @@ thread_main(void *arg)
         turn(t, &mails);
     }
     answer_the_rest(t);
-    t->log->ops->conn_close(&t->lease.conn);
+    if (t->lease.conn != NULL)
+        t->log->ops->conn_close(&t->lease.conn);
     return NULL;
 }
 

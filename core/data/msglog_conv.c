@@ -169,9 +169,9 @@ pim_msglog_senders_clear(struct log_conv *conv)
     pim_map_fini(&conv->more);
 }
 
-/* Too many to remember: forget those who are not busy, and know no longer what was before. */
+/* Too many to remember: forget those who are not being looked up and have not spoken since since_ms. */
 static void
-forget(struct log_conv *conv)
+forget(struct log_conv *conv, int64_t since_ms)
 {
     struct log_sender *sender;
     struct pim_map kept = {0};
@@ -179,18 +179,20 @@ forget(struct log_conv *conv)
     size_t at = 0;
 
     for (size_t i = 0; i < PIM_COUNT(conv->first); i++)
-        if (!conv->first[i].searching) {
+        if (conv->first[i].search == 0 && conv->first[i].last_ms < since_ms) {
             free(conv->first[i].resume);
             conv->first[i] = (struct log_sender){0};
         }
     while ((sender = pim_map_next(&conv->more, &at, &id)) != NULL) {
-        if (sender->searching)
+        if (sender->search != 0 || sender->last_ms >= since_ms)
             pim_map_put(&kept, id, sender);
         else
             sender_free(sender);
     }
     pim_map_fini(&conv->more);
     conv->more = kept;
+    if (conv->complete_from_ms < since_ms)
+        conv->complete_from_ms = since_ms;
 }
 
 struct log_sender *
@@ -207,9 +209,9 @@ pim_msglog_sender_get(struct log_thread *t, struct log_conv *conv, int64_t id)
         }
     if (conv->more.count >= t->log->limits.senders && t->n_sends == 0) {
         /* only between batches: what is numbered now must stay known until it is settled */
-        forget(conv);
-        conv->complete_from_ms = conv->last_ms + 1;
-        return pim_msglog_sender_get(t, conv, id);
+        forget(conv, conv->last_ms - 2 * t->log->limits.skew_ms); /* who says something new needs no more than that */
+        if (conv->more.count >= t->log->limits.senders)
+            forget(conv, conv->last_ms + 1); /* all but those who are being looked up */
     }
     sender = pim_new0(sizeof *sender);
     sender->id = id;

@@ -34,7 +34,7 @@ settle_client_id(struct log_thread *t, struct log_conv *conv, struct pim_send *s
     int64_t cid_ms = pim_uuid7_ms(send->cid), since_ms = cid_ms - limits->skew_ms;
     bool in_batch = sender->in_batch == t->tick;
 
-    if (sender->searching)
+    if (sender->search != 0)
         return HOLD;
     if ((send->flags & PIM_SEND_SERVER_ID) == 0 && send->search == SEARCH_NONE) {
         bool known = since_ms >= conv->complete_from_ms ||
@@ -61,6 +61,7 @@ settle_client_id(struct log_thread *t, struct log_conv *conv, struct pim_send *s
         }
     }
     sender->in_batch = t->tick;
+    sender->last_ms = conv->last_ms > now_ms ? conv->last_ms : now_ms;
     if (memcmp(send->cid, sender->max_cid, 16) > 0)
         memcpy(sender->max_cid, send->cid, 16);
     return TAKE;

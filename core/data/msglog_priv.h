@@ -22,9 +22,10 @@ struct log_resume {
 struct log_sender {
     int64_t id; /* 0: free slot */
     uint8_t max_cid[16]; /* highest client id among the rows since known_from_ms (or the conversation's), stored or numbered */
+    int64_t last_ms;       /* his newest row is not younger */
     int64_t known_from_ms; /* a search has read his rows from here on; 0: only what the conversation knows */
     uint32_t in_batch; /* the turn in which a send of his was numbered last */
-    bool searching; /* one of his sends is being looked up: his later ones wait */
+    uint64_t search; /* number of the search that is under way, 0 none: his later sends wait */
     struct log_resume *resume; /* where a search that ran out of budget stopped, or NULL */
     int64_t budget_ms; /* the second that budget_rows counts */
     uint32_t budget_rows;
@@ -48,7 +49,6 @@ struct log_conv {
     bool is_ready, rights_stale, alone; /* alone: it has moved; its next run goes into an append of its own */
     struct log_queue queue; /* sends not numbered yet, in order of arrival */
     uint32_t queued;
-    uint32_t loads;       /* how often it was read: an answer to an older question is dropped */
     uint32_t rights_tick; /* the rights were asked for at this turn */
     /* the applied head (3.1) */
     int64_t head_seq, head_ord, last_ms;
@@ -97,6 +97,7 @@ struct log_thread {
     uint64_t bytes;
     /* sends that ended in this turn, in order */
     struct log_queue ended;
+    uint64_t n_search; /* searches get rising numbers: an answer that nobody waits for any more is told by it */
     bool ack_early; /* a planted fault, for the test of the tests */
     _Atomic uint64_t queued_items, queued_bytes;
     /* statistics: one writer, so relaxed loads and stores do */
@@ -121,6 +122,7 @@ struct pim_msglog {
 
 /* msglog.c: the done() calls of what has ended, then the rules' flush() */
 void pim_msglog_flush_ended(struct log_thread *t);
+bool pim_msglog_connected(struct log_thread *t); /* opens the connection anew where it was lost; pauses between tries */
 /* msglog_conv.c */
 uint64_t pim_msglog_conv_hash(const struct pim_conv *conv);
 struct log_conv *pim_msglog_conv_find(struct log_thread *t, const struct pim_conv *id);

@@ -6,12 +6,13 @@
 
 #include <string.h>
 
-#define LOAD_ROWS 131072 /* of a conversation read cold: what two minutes of a busy one hold */
+#define LOAD_ROWS 1000000 /* of a conversation read cold: more than two minutes of a busy one hold */
+#define LOAD_SENDERS 65536 /* whose highest client ids are kept while it is read */
 #define SEARCH_PAGE 1000
 
-struct load_row {
-    int64_t sender_id, created_ms;
-    uint8_t cid[16];
+struct load_sender { /* somebody who spoke in the tail */
+    uint8_t max_cid[16];
+    int64_t last_ms;
 };
 
 /* Reading a conversation cold: its tail from the messages, then its rights from the records. */
@@ -23,8 +24,9 @@ struct log_load {
     bool rights_only;
     int rc;
     struct pim_tail tail;
-    struct load_row *rows;
-    uint32_t n_rows, cap_rows;
+    struct pim_map senders; /* id -> struct load_sender */
+    uint32_t n_rows;
+    int64_t oldest_ms; /* of the rows read */
     struct pim_rights *rights;
     uint32_t tick;
 };
@@ -43,7 +45,7 @@ struct log_searching {
     struct pim_job job;
     struct log_thread *thread;
     struct pim_conv conv;
-    uint32_t loads;
+    uint64_t number;
     int64_t sender_id, since_ms, resume_seq, budget;
     uint8_t max_cid[16];
     uint32_t n_wanted, n_found;
@@ -59,7 +61,12 @@ struct log_searching {
 static void
 load_free(struct log_load *load)
 {
-    free(load->rows);
+    struct load_sender *sender;
+    size_t at = 0;
+
+    while ((sender = pim_map_next(&load->senders, &at, NULL)) != NULL)
+        free(sender);
+    pim_map_fini(&load->senders);
     free(load);
 }
 
@@ -78,17 +85,20 @@ static int32_t
 on_load_row(void *ctx, uint32_t item, const struct pim_msg *msg)
 {
     struct log_load *load = ctx;
+    struct load_sender *sender;
 
     (void)item;
-    if (load->n_rows == LOAD_ROWS)
+    sender = pim_map_find(&load->senders, msg->sender_id);
+    if (load->n_rows == LOAD_ROWS || (sender == NULL && load->senders.count == LOAD_SENDERS))
         return 1;
-    if (load->n_rows == load->cap_rows) {
-        load->cap_rows = load->cap_rows ? load->cap_rows * 2 : 64;
-        load->rows = pim_renew(load->rows, load->cap_rows, sizeof *load->rows);
+    if (sender == NULL) {
+        sender = pim_new0(sizeof *sender);
+        sender->last_ms = msg->created_ms; /* newest first */
+        pim_map_put(&load->senders, msg->sender_id, sender);
     }
-    load->rows[load->n_rows].sender_id = msg->sender_id;
-    load->rows[load->n_rows].created_ms = msg->created_ms;
-    memcpy(load->rows[load->n_rows].cid, msg->cid, 16);
+    if (memcmp(msg->cid, sender->max_cid, 16) > 0)
+        memcpy(sender->max_cid, msg->cid, 16);
+    load->oldest_ms = msg->created_ms;
     load->n_rows++;
     return 0;
 }
@@ -191,7 +201,10 @@ pim_msglog_loaded(struct log_thread *t, struct pim_mail *mail)
 {
     struct log_load *load = (struct log_load *)mail;
     struct log_conv *conv = pim_msglog_conv_find(t, &load->conv);
+    struct load_sender *spoke;
     struct pim_send *send;
+    int64_t id;
+    size_t at = 0;
 
     if (conv == NULL || (conv->state != CONV_LOADING && conv->state != CONV_RIGHTS)) {
         t->log->rules.rights_free(&load->rights);
@@ -217,22 +230,21 @@ pim_msglog_loaded(struct log_thread *t, struct pim_mail *mail)
         conv->head_ord = load->tail.head_ord;
         conv->last_ms = load->tail.last_ms;
         conv->last_day = load->tail.last_day;
-        conv->loads++;
         pim_msglog_senders_clear(conv);
         /* everything since the oldest row read is known; where the walk was cut short, only what is younger than that row */
         if (load->n_rows == 0)
             conv->complete_from_ms = conv->last_ms + 1;
-        else if (load->tail.result == PIM_MORE || load->n_rows == LOAD_ROWS)
-            conv->complete_from_ms = load->rows[load->n_rows - 1].created_ms + 1;
+        else if (load->tail.result == PIM_MORE || load->n_rows == LOAD_ROWS || load->senders.count == LOAD_SENDERS)
+            conv->complete_from_ms = load->oldest_ms + 1;
         else
             conv->complete_from_ms = load->tail.since_ms;
         if (load->tail.head_seq == 0)
             conv->complete_from_ms = 0; /* no row has ever been there */
-        for (uint32_t i = 0; i < load->n_rows; i++) {
-            struct log_sender *sender = pim_msglog_sender_get(t, conv, load->rows[i].sender_id);
+        while ((spoke = pim_map_next(&load->senders, &at, &id)) != NULL) {
+            struct log_sender *sender = pim_msglog_sender_get(t, conv, id);
 
-            if (memcmp(load->rows[i].cid, sender->max_cid, 16) > 0)
-                memcpy(sender->max_cid, load->rows[i].cid, 16);
+            memcpy(sender->max_cid, spoke->max_cid, 16);
+            sender->last_ms = spoke->last_ms;
         }
         /* what was looked up before is to be looked up again against the rows that came */
         TAILQ_FOREACH (send, &conv->queue, wait)
@@ -405,7 +417,6 @@ pim_msglog_search_begin(struct log_thread *t, struct log_conv *conv, struct log_
     s = pim_new0(sizeof *s);
     s->thread = t;
     s->conv = conv->id;
-    s->loads = conv->loads;
     s->sender_id = send->sender_id;
     s->budget = (send->flags & PIM_SEND_EXEMPT) ? INT64_MAX : t->log->limits.search_rows_per_s - sender->budget_rows;
     if (sender->resume != NULL) {
@@ -421,7 +432,7 @@ pim_msglog_search_begin(struct log_thread *t, struct log_conv *conv, struct log_
         want_all(s, conv, NULL, t->log->limits.skew_ms);
     s->job.run = search_run;
     s->job.done = search_done;
-    sender->searching = true;
+    s->number = sender->search = ++t->n_search;
     atomic_fetch_add_explicit(&t->searches, 1, memory_order_relaxed);
     rc = pim_data_post(t->log->data, PIM_POOL_MESSAGES_READ, &s->job);
     if (rc < 0) {
@@ -472,7 +483,7 @@ settle_wanted(struct log_thread *t, struct log_conv *conv, const struct log_sear
 }
 
 static void
-remember(struct log_sender *sender, const struct log_searching *s)
+remember(const struct log_conv *conv, struct log_sender *sender, const struct log_searching *s)
 {
     if (s->out_of_budget) { /* the next try of these goes on from here */
         sender->resume = pim_new0(sizeof *sender->resume);
@@ -487,6 +498,7 @@ remember(struct log_sender *sender, const struct log_searching *s)
             sender->known_from_ms = s->since_ms;
         if (memcmp(s->max_cid, sender->max_cid, 16) > 0)
             memcpy(sender->max_cid, s->max_cid, 16);
+        sender->last_ms = conv->last_ms; /* none of his can be younger */
     }
 }
 
@@ -497,19 +509,17 @@ pim_msglog_searched(struct log_thread *t, struct pim_mail *mail)
     struct log_conv *conv = pim_msglog_conv_find(t, &s->conv);
     struct log_sender *sender = conv != NULL ? pim_msglog_sender_find(conv, s->sender_id) : NULL;
 
-    if (conv == NULL || conv->state == CONV_LOADING || conv->loads != s->loads) {
-        free(s); /* it was read anew meanwhile; what waits is looked up again if it must be */
-        if (conv != NULL)
-            pim_msglog_conv_ready(t, conv);
+    if (sender == NULL || sender->search != s->number) {
+        free(s); /* the conversation was read anew meanwhile: this search may not have seen the rows that came. It is made anew */
         return;
     }
-    for (uint32_t i = 0; i < s->n_wanted; i++)
-        settle_wanted(t, conv, s, &s->wanted[i]);
-    if (sender != NULL) {
-        sender->searching = false;
-        sender->budget_rows += s->rows_read;
+    sender->search = 0;
+    sender->budget_rows += s->rows_read;
+    if (conv->state != CONV_LOADING) { /* else rows have come that it has not seen, and they are being read */
+        for (uint32_t i = 0; i < s->n_wanted; i++)
+            settle_wanted(t, conv, s, &s->wanted[i]);
         if (s->rc >= 0)
-            remember(sender, s);
+            remember(conv, sender, s);
     }
     free(s);
     pim_msglog_conv_ready(t, conv);

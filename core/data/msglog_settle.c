@@ -8,6 +8,7 @@
 
 #define UNSETTLED_RETRY_MS 100
 #define APPEND_TIMEOUT_MS 30000
+#define RETRIES 5
 
 void
 pim_msglog_end(struct log_thread *t, struct pim_send *send, enum pim_send_state state, int reason)
@@ -112,10 +113,15 @@ append(struct log_thread *t, struct pim_append_item *items, uint32_t n, struct p
 {
     struct pim_append batch = {
         .struct_size = sizeof batch, .item_size = sizeof *items, .n_items = n, .items = items};
+    int rc = PIM_ERR_RETRY;
 
+    if (!pim_msglog_connected(t))
+        return pim_err_set(err, PIM_ERR_UNAVAILABLE, "the messages store is away");
     t->lease.call.deadline_ms = pim_clock_mono_ms() + APPEND_TIMEOUT_MS;
     t->lease.call.flags = PIM_CALL_REPEATABLE;
-    return t->log->ops->append(t->lease.conn, &t->lease.call, &batch, err);
+    for (int i = 0; i < RETRIES && rc == PIM_ERR_RETRY; i++) /* void: the loser of a deadlock runs the same call again */
+        rc = t->log->ops->append(t->lease.conn, &t->lease.call, &batch, err);
+    return pim_lease_note(&t->lease, rc);
 }
 
 /* The batch failed as a whole and nothing of it is stored: is it one item's fault? */
@@ -322,7 +328,7 @@ retry(struct log_thread *t, struct log_conv *conv, int64_t now_ms)
                                    .to_seq = sends[0]->seq + h.n - 1,
                                    .limit = h.n};
 
-        rc = t->log->ops->history(t->lease.conn, &t->lease.call, &page, on_holder, &h, &err);
+        rc = pim_lease_note(&t->lease, t->log->ops->history(t->lease.conn, &t->lease.call, &page, on_holder, &h, &err));
         if (rc < 0) {
             conv->retry_at_ms = now_ms + UNSETTLED_RETRY_MS;
             return;
