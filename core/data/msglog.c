@@ -49,9 +49,12 @@ pim_msglog_connected(struct log_thread *t)
         t->log->ops->conn_close(&t->lease.conn);
     t->lease.lost = false;
     if (t->lease.conn == NULL && now_ms - t->lease.tried_ms > REOPEN_PAUSE_MS) {
-        t->lease.tried_ms = now_ms;
-        if (t->log->ops->conn_open(t->log->store, &call, &t->lease.conn, &err) < 0)
+        /* one that was opened may be lost and opened again at once; the pause is for an engine that is away */
+        t->lease.tried_ms = 0;
+        if (t->log->ops->conn_open(t->log->store, &call, &t->lease.conn, &err) < 0) {
             t->lease.conn = NULL;
+            t->lease.tried_ms = now_ms;
+        }
     }
     return t->lease.conn != NULL;
 }

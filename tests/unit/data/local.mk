@@ -8,3 +8,7 @@ unit_tests += tests/unit/data/test_msglog_ids
 tests_unit_data_test_msglog_ids_SOURCES = tests/unit/data/test_msglog_ids.c tests/unit/data/log_fixture.h
 tests_unit_data_test_msglog_ids_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_data_test_msglog_ids_LDADD = $(log_test_libs)
+unit_tests += tests/unit/data/test_msglog_outcome
+tests_unit_data_test_msglog_outcome_SOURCES = tests/unit/data/test_msglog_outcome.c tests/unit/data/log_fixture.h
+tests_unit_data_test_msglog_outcome_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_data_test_msglog_outcome_LDADD = $(log_test_libs)

@@ -1,5 +1,5 @@
-/* log_fixture.h - the append batcher on a memory store that both roles share, in this process, with hooks between the two
- * and a second writer behind its back. */
+/* log_fixture.h - the append batcher on a memory store that both roles share, in this process, with hooks between the
+ * two and a second writer behind its back. */
 #ifndef PIM_TEST_LOG_FIXTURE_H
 #define PIM_TEST_LOG_FIXTURE_H
 #include "data/data.h"
@@ -21,7 +21,8 @@
 #define LOSS 99 /* a row of this type takes the right of the user that its body names */
 #define G(n) ((struct pim_conv){.kind = 'g', .a = (n)})
 
-/* --- hooks: what the engine does ------------------------------------------------------------------------------------ */
+/* --- hooks: what the engine does ------------------------------------------------------------------------------------
+ */
 
 struct appended {
     uint32_t n_items, n_convs;
@@ -104,8 +105,8 @@ hooked_tails(struct pim_conn *conn, const struct pim_call *call, struct pim_tail
 }
 
 static int32_t
-hooked_history(struct pim_conn *conn, const struct pim_call *call, const struct pim_history *q, pim_msg_fn msg, void *ctx,
-               struct pim_err *err)
+hooked_history(struct pim_conn *conn, const struct pim_call *call, const struct pim_history *q, pim_msg_fn msg,
+               void *ctx, struct pim_err *err)
 {
     pthread_mutex_lock(&hook.lock);
     hook.n_histories++;
@@ -141,14 +142,16 @@ wait_held(void)
         pthread_mutex_unlock(&hook.lock);                                                                              \
     } while (0)
 
-/* --- rules: what the layer above decides ---------------------------------------------------------------------------- */
+/* --- rules: what the layer above decides ----------------------------------------------------------------------------
+ */
 
 struct pim_rights {
     int64_t denied;
 };
 
 static int
-rights_load(void *ctx, struct pim_lease *lease, const struct pim_conv *conv, struct pim_rights **out_rights, struct pim_err *err)
+rights_load(void *ctx, struct pim_lease *lease, const struct pim_conv *conv, struct pim_rights **out_rights,
+            struct pim_err *err)
 {
     (void)ctx;
     (void)lease;
@@ -212,7 +215,8 @@ flush(void *ctx, uint32_t append_thread)
     (void)append_thread;
 }
 
-/* --- the fixture -------------------------------------------------------------------------------------------------------- */
+/* --- the fixture
+ * -------------------------------------------------------------------------------------------------------- */
 
 struct fixture {
     struct pim_data *data;
@@ -316,7 +320,8 @@ stats(struct fixture *f)
     return s;
 }
 
-/* --- sends --------------------------------------------------------------------------------------------------------------- */
+/* --- sends
+ * --------------------------------------------------------------------------------------------------------------- */
 
 struct letter {
     struct pim_send send;
@@ -347,7 +352,8 @@ cid_at(uint8_t cid[16], int64_t ms, uint32_t salt)
 static inline void
 letter_init(struct letter *l, struct pim_conv conv, int64_t sender, int64_t cid_ms, uint32_t salt, const char *body)
 {
-    *l = (struct letter){.send = {.conv = conv, .sender_id = sender, .type = 1, .flags = PIM_SEND_COUNTABLE, .done = on_done}};
+    *l = (struct letter){
+        .send = {.conv = conv, .sender_id = sender, .type = 1, .flags = PIM_SEND_COUNTABLE, .done = on_done}};
     snprintf(l->body, sizeof l->body, "%s", body);
     l->send.body = l->body;
     l->send.body_len = (uint32_t)strlen(l->body);
@@ -390,18 +396,21 @@ wait_for(struct letter *l)
 
 /* Post one and wait. */
 static inline enum pim_send_state
-say(struct fixture *f, struct letter *l, struct pim_conv conv, int64_t sender, int64_t cid_ms, uint32_t salt, const char *body)
+say(struct fixture *f, struct letter *l, struct pim_conv conv, int64_t sender, int64_t cid_ms, uint32_t salt,
+    const char *body)
 {
     letter_init(l, conv, sender, cid_ms, salt, body);
     post(f, l, 1);
     return wait_for(l);
 }
 
-/* --- the other writer ------------------------------------------------------------------------------------------------------ */
+/* --- the other writer
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* Another node stores one row: letter's sender, id and body, or (NULL) some row of nobody. @return the item's result */
 static inline int
-other_says(struct fixture *f, struct pim_conv conv, int64_t seq, int64_t created_ms, const struct letter *l, uint32_t type)
+other_says(struct fixture *f, struct pim_conv conv, int64_t seq, int64_t created_ms, const struct letter *l,
+           uint32_t type)
 {
     struct pim_call call = {.struct_size = sizeof call};
     struct pim_err err = PIM_ERR_INIT;

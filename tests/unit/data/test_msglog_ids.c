@@ -7,7 +7,8 @@ now(void)
     return pim_clock_wall_ms();
 }
 
-/* --- 3.1 ------------------------------------------------------------------------------------------------------------------ */
+/* --- 3.1
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void
 a_cold_conversation_is_read_from_its_tail(void **state)
@@ -130,7 +131,8 @@ no_number_is_skipped_or_given_twice(void **state)
         struct pim_head head = {.conv = G(1 + i % 3)};
 
         memory->heads(f.other, &call, &head, 1, sizeof head, &err);
-        others += other_says(&f, head.conv, head.head_seq + 1, head.last_ms > now() ? head.last_ms : now(), NULL, 1) == PIM_OK;
+        others += other_says(&f, head.conv, head.head_seq + 1, head.last_ms > now() ? head.last_ms : now(), NULL, 1) ==
+                  PIM_OK;
         usleep(500);
     }
     for (int i = 0; i < POSTERS; i++)
@@ -149,7 +151,8 @@ no_number_is_skipped_or_given_twice(void **state)
     finish(&f);
 }
 
-/* --- 3.2 ------------------------------------------------------------------------------------------------------------------ */
+/* --- 3.2
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void
 a_resend_is_answered_with_the_first_ones_id_and_number(void **state)
@@ -444,7 +447,8 @@ rows_of_the_server_itself_know_no_window_and_no_budget(void **state)
     finish(&f);
 }
 
-/* --- 3.3 ------------------------------------------------------------------------------------------------------------------ */
+/* --- 3.3
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void
 times_never_fall_and_are_not_before_the_ids_time_less_skew(void **state)
