@@ -31,10 +31,10 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool hold_appends;
-    int64_t hold_since_ms; /* tails with this since_ms wait... */
-    bool hold_after;       /* ...after they have read */
-    int n_held;
-    int next_rc; /* of the next append; 0: as it is */
+    int64_t hold_since_ms;         /* tails with this since_ms wait... */
+    bool hold_after;               /* ...after they have read */
+    int n_held, tickets, released; /* held tails are let go up to that ticket */
+    int next_rc;                   /* of the next append; 0: as it is */
     bool next_stored;
     int64_t uncertain_conv; /* appends with it are lost, and nobody knows */
     struct appended appends[4096];
@@ -94,9 +94,11 @@ hooked_tails(struct pim_conn *conn, const struct pim_call *call, struct pim_tail
         rc = memory->tails(conn, call, tails, n_tails, tail_size, msg, ctx, err);
     pthread_mutex_lock(&hook.lock);
     if (holds) {
+        int ticket = ++hook.tickets;
+
         hook.n_held++;
         pthread_cond_broadcast(&hook.changed);
-        while (tails[0].since_ms == hook.hold_since_ms)
+        while (tails[0].since_ms == hook.hold_since_ms && ticket > hook.released)
             pthread_cond_wait(&hook.changed, &hook.lock);
         hook.n_held--;
     }
@@ -123,12 +125,12 @@ hooked_conn_open(struct pim_store *store, const struct pim_call *call, struct pi
     return memory->conn_open(store, call, out_conn, err);
 }
 
-/* Wait until something stands still in a hook. */
+/* Wait until n calls stand still in a hook. */
 static inline void
-wait_held(void)
+wait_held(int n)
 {
     pthread_mutex_lock(&hook.lock);
-    while (hook.n_held == 0)
+    while (hook.n_held < n)
         pthread_cond_wait(&hook.changed, &hook.lock);
     pthread_mutex_unlock(&hook.lock);
 }
@@ -258,6 +260,7 @@ prepare(struct fixture *f, const char *option, const char *value)
     hooked.conn_open = hooked_conn_open;
     hook.hold_appends = hook.hold_after = false;
     hook.hold_since_ms = hook.uncertain_conv = hook.denied = hook.next_rc = 0;
+    hook.tickets = hook.released = 0;
     hook.n_appends = hook.n_histories = hook.n_loads = hook.n_conns = 0;
     memset(committed_last, 0, sizeof committed_last);
     committed_wrong = false;
