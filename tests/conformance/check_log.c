@@ -175,7 +175,9 @@ on_big(void *ctx, uint32_t item, const struct pim_msg *msg)
     struct pim_append_item *want = ctx;
 
     (void)item;
-    want->result = msg->body_len == want->body_len && memcmp(msg->body, want->body, want->body_len) == 0 ? 77 : 78;
+    want->result = msg->body_len != want->body_len                                             ? 78
+                   : want->body_len == 0 || memcmp(msg->body, want->body, want->body_len) == 0 ? 77
+                                                                                               : 78;
     return 0;
 }
 

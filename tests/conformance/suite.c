@@ -444,17 +444,18 @@ conf_count(struct side *side, struct pim_conn *conn, uint32_t kind)
 struct pim_append_item
 conf_item(struct pim_conv conv, int64_t seq, char body[64])
 {
-    struct pim_append_item item = {.conv = conv,
-                                   .seq = seq,
-                                   .ord = seq / 2,
-                                   .msg_id = conv.a * 1000000 + conv.kind * 1000000000000 + seq,
-                                   .sender_id = 5 + seq % 3,
-                                   .created_ms = 1700000000000 + seq * 1000,
-                                   .body_hash = 0xf000000000000000ull + (uint64_t)seq,
-                                   .body = body,
-                                   .type = (uint32_t)(1 + seq % 5),
-                                   .expire_ms = seq % 4 == 0 ? 1800000000000 + seq : 0,
-                                   .day = (int32_t)(20260101 + seq / 40)};
+    struct pim_append_item item = {
+        .conv = conv,
+        .seq = seq,
+        .ord = seq / 2,
+        .msg_id = (int64_t)((uint64_t)conv.a * 1000000 + (uint64_t)conv.kind * 1000000000000 + (uint64_t)seq),
+        .sender_id = 5 + seq % 3,
+        .created_ms = 1700000000000 + seq * 1000,
+        .body_hash = 0xf000000000000000ull + (uint64_t)seq,
+        .body = body,
+        .type = (uint32_t)(1 + seq % 5),
+        .expire_ms = seq % 4 == 0 ? 1800000000000 + seq : 0,
+        .day = (int32_t)(20260101 + seq / 40)};
 
     item.body_len = (uint32_t)snprintf(body, 64, "%c/%lld/%lld row %lld", conv.kind, (long long)conv.a,
                                        (long long)conv.b, (long long)seq);
