@@ -125,6 +125,8 @@ conf_schema(uint32_t version)
 void
 conf_prepare(struct side *side)
 {
+    size_t used = 0;
+
     *side = (struct side){.ops = suite.ops, .host = suite.host, .n_opts = suite.n_opts};
     if (suite.has_fresh) {
         snprintf(side->dir, sizeof side->dir, "%s/%u", suite.dir, ++suite.n_dirs);
@@ -136,13 +138,13 @@ conf_prepare(struct side *side)
 
         side->opts[i] = suite.opts[i];
         if (at != NULL) {
-            size_t size = strlen(value) + strlen(side->dir) + 1;
-            char *with = malloc(size); /* lives as long as the program */
+            size_t room = sizeof side->values - used;
+            int n = snprintf(side->values + used, room, "%.*s%s%s", (int)(at - value), value, side->dir, at + 2);
 
-            if (with == NULL)
-                conf_fail("no memory");
-            snprintf(with, size, "%.*s%s%s", (int)(at - value), value, side->dir, at + 2);
-            side->opts[i].value = with;
+            if (n < 0 || (size_t)n >= room)
+                conf_fail("the options are too long");
+            side->opts[i].value = side->values + used;
+            used += (size_t)n + 1;
         }
     }
 }

@@ -89,7 +89,8 @@ struct side {
     struct pim_store *store;
     struct pim_store_info info;
     struct pim_conn *w, *r;
-    char dir[300]; /* fresh, or "" */
+    char dir[300];     /* fresh, or "" */
+    char values[4096]; /* of options with the directory filled in; so a side is not copied */
 };
 extern struct pim_err conf_err; /* of the last call on the main thread */
 extern struct pim_call conf_call;
