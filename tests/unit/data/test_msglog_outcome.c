@@ -428,7 +428,6 @@ stopping_answers_everything(void **state)
     struct letter unknown, searched, late;
     struct pim_conv g = G(3);
     bool barrier = false;
-    uint32_t stored = 0;
 
     (void)state;
     prepare(&f, NULL, NULL);
@@ -453,7 +452,6 @@ stopping_answers_everything(void **state)
     for (int i = 0; i < 20; i++) {
         assert_true(is_done(&l[i]));
         assert_true(l[i].send.state == PIM_SENT_STORED || l[i].send.state == PIM_SENT_BUSY);
-        stored += l[i].send.state == PIM_SENT_STORED;
         assert_int_equal(look(&f, l[i].send.conv, &l[i]).copies, l[i].send.state == PIM_SENT_STORED);
     }
     assert_true(barrier);
