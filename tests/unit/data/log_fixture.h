@@ -31,7 +31,7 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool hold_appends;
-    int64_t hold_since_ms;         /* tails with this since_ms wait... */
+    int64_t hold_since_ms;         /* tails with this since_ms (-1: all) wait... */
     bool hold_after;               /* ...after they have read */
     int n_held, tickets, released; /* held tails are let go up to that ticket */
     int next_rc;                   /* of the next append; 0: as it is */
@@ -88,7 +88,7 @@ hooked_tails(struct pim_conn *conn, const struct pim_call *call, struct pim_tail
 
     pthread_mutex_lock(&hook.lock);
     after = hook.hold_after;
-    holds = hook.hold_since_ms != 0 && tails[0].since_ms == hook.hold_since_ms;
+    holds = hook.hold_since_ms == -1 || (hook.hold_since_ms != 0 && tails[0].since_ms == hook.hold_since_ms);
     pthread_mutex_unlock(&hook.lock);
     if (after)
         rc = memory->tails(conn, call, tails, n_tails, tail_size, msg, ctx, err);
@@ -98,7 +98,7 @@ hooked_tails(struct pim_conn *conn, const struct pim_call *call, struct pim_tail
 
         hook.n_held++;
         pthread_cond_broadcast(&hook.changed);
-        while (tails[0].since_ms == hook.hold_since_ms && ticket > hook.released)
+        while (hook.hold_since_ms != 0 && ticket > hook.released)
             pthread_cond_wait(&hook.changed, &hook.lock);
         hook.n_held--;
     }

@@ -65,25 +65,34 @@ static void
 a_conversation_that_moved_is_appended_alone(void **state)
 {
     struct fixture f;
-    struct letter l[3], first[3];
-    bool alone = false;
+    struct letter l[3], warm;
 
     (void)state;
     prepare(&f, NULL, NULL);
     start(&f);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(say(&f, &first[i], G(i + 1), 7, now(), 1, "x"), PIM_SENT_STORED);
+        assert_int_equal(say(&f, &warm, G(i + 1), 7, now(), 1, "x"), PIM_SENT_STORED);
     assert_int_equal(other_says(&f, G(1), 2, now(), NULL, 1), PIM_OK);
-    for (uint32_t i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++)
         letter_init(&l[i], G(i + 1), 7, now(), 2, "y");
-    post(&f, l, 3);
+    HOOK(hook.hold_since_ms = -1);
+    post(&f, &l[0], 1);
+    wait_held(1); /* it has moved, and is being read */
+    HOOK(hook.hold_appends = true);
+    post(&f, &l[1], 1);
+    wait_held(2);
+    /* the answer for the first and the third message arrive together, while the thread is busy with the second */
+    HOOK(hook.hold_since_ms = 0);
+    usleep(50000);
+    post(&f, &l[2], 1);
+    HOOK(hook.hold_appends = false);
     for (int i = 0; i < 3; i++)
         assert_int_equal(wait_for(&l[i]), PIM_SENT_STORED);
     assert_int_equal(l[0].send.seq, 3);
-    assert_int_equal(l[1].send.seq, 2); /* not disturbed */
+    pthread_mutex_lock(&hook.lock);
     for (uint32_t i = 3; i < hook.n_appends; i++)
-        alone |= hook.appends[i].n_convs == 1;
-    assert_true(alone);
+        assert_int_equal(hook.appends[i].n_convs, 1);
+    pthread_mutex_unlock(&hook.lock);
     finish(&f);
 }
 
@@ -226,7 +235,10 @@ copies_in_one_run_share_its_outcome(void **state)
         letter_init(&l[i], G(1), 7, now(), i == 3 ? 2 : 1, "copy");
     for (int i = 1; i < 3; i++)
         memcpy(l[i].send.cid, l[0].send.cid, 16);
+    HOOK(hook.hold_appends = true); /* a search that did not wait for the run would find nothing now */
     post(&f, l, 4);
+    usleep(50000);
+    HOOK(hook.hold_appends = false);
     assert_int_equal(wait_for(&l[0]), PIM_SENT_STORED);
     assert_int_equal(wait_for(&l[1]), PIM_SENT_BEFORE);
     assert_int_equal(wait_for(&l[2]), PIM_SENT_BEFORE);
@@ -474,6 +486,13 @@ times_never_fall_and_are_not_before_the_ids_time_less_skew(void **state)
         assert_int_equal(say(&f, &l, G(2), 20 + i, id_ms, 1, "fast"), PIM_SENT_STORED);
         assert_true(l.send.created_ms >= id_ms - SKEW_MS);
     }
+    /* timed delivery: the id carries the time of delivery, also where it is ahead of our clock */
+    letter_init(&l, G(2), 50, now() + 5 * SKEW_MS, 1, "timed");
+    l.send.flags = PIM_SEND_EXEMPT;
+    post(&f, &l, 1);
+    assert_int_equal(wait_for(&l), PIM_SENT_STORED);
+    assert_true(l.send.created_ms >= pim_uuid7_ms(l.send.cid) - SKEW_MS);
+    assert_int_equal(say(&f, &l, G(2), 51, now(), 1, "after it"), PIM_SENT_STORED);
     look(&f, G(1), NULL); /* says so when a time or a day falls */
     look(&f, G(2), NULL);
     finish(&f);

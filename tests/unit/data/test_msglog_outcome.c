@@ -411,6 +411,11 @@ few_conversations_and_senders_in_memory_change_nothing(void **state)
             assert_int_equal(say(&f, &again, G(conv), 10 + round % 9, ms, round, "x"), PIM_SENT_BEFORE);
             assert_int_equal(again.send.seq, l.send.seq);
         }
+    for (uint32_t round = 0; round < 20; round++) /* also when long forgotten */
+        for (int64_t conv = 1; conv <= 5; conv++) {
+            assert_int_equal(say(&f, &again, G(conv), 10 + round % 9, ms, round, "x"), PIM_SENT_BEFORE);
+            assert_int_equal(again.send.seq, round + 1);
+        }
     finish(&f);
 }
 
