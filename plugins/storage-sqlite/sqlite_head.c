@@ -1,6 +1,6 @@
-/* Where each conversation's log ends. In memory for all that were used lately; in table head for all, but late: each commit
- * writes a slice of those that have changed. A mark says up to which row the table is right, so that a start reads only the
- * rows after it. */
+/* Where each conversation's log ends. In memory for all that were used lately; in table head for all, but late: each
+ * commit writes a slice of those that have changed. A mark says up to which row the table is right, so that a start
+ * reads only the rows after it. */
 #include "sqlite_priv.h"
 
 #include <stdlib.h>
@@ -227,7 +227,23 @@ pim_sq_head_peek(struct pim_conn *conn, const struct pim_conv *conv, bool durabl
     return at != 0;
 }
 
-/* --- the writer's transaction --------------------------------------------------------------------------------------- */
+int
+pim_sq_head_row_seen(struct pim_conn *conn, const struct pim_conv *conv, bool durable, struct sq_head *out_head,
+                     struct pim_err *err)
+{
+    struct sq_head row, memory;
+    int rc = pim_sq_head_row(conn, conv, &row, err);
+
+    if (rc != PIM_OK)
+        return rc;
+    /* between a COMMIT and the moment when memory says so, the table is ahead: whoever is told of it must not be told
+     * less by memory afterwards */
+    *out_head = pim_sq_head_peek(conn, conv, durable, &memory) && memory.seq < row.seq ? memory : row;
+    return PIM_OK;
+}
+
+/* --- the writer's transaction ---------------------------------------------------------------------------------------
+ */
 
 static int
 pend_locked(struct sq_heads *heads, uint32_t at)
@@ -439,7 +455,8 @@ pim_sq_heads_undone(struct pim_store *store)
     heads->mark_put = heads->slice_put = false;
 }
 
-/* --- writing them late ------------------------------------------------------------------------------------------------ */
+/* --- writing them late
+ * ------------------------------------------------------------------------------------------------ */
 
 /* All that is dirty now becomes the next round; rows of the transaction that runs belong to the one after. */
 static void
@@ -608,7 +625,8 @@ pim_sq_heads_flush_all(struct pim_conn *conn, struct pim_err *err)
     return rc;
 }
 
-/* --- at open --------------------------------------------------------------------------------------------------------- */
+/* --- at open ---------------------------------------------------------------------------------------------------------
+ */
 
 /* When the newest row was made: the host compares it with its clock. */
 static int

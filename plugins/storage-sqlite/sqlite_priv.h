@@ -277,6 +277,9 @@ void pim_sq_heads_undone(struct pim_store *store);
 bool pim_sq_head_peek(struct pim_conn *conn, const struct pim_conv *conv, bool durable, struct sq_head *out_head);
 /** The row in table head, in the connection's snapshot. @return PIM_OK, PIM_NOT_FOUND, or a failure */
 int pim_sq_head_row(struct pim_conn *conn, const struct pim_conv *conv, struct sq_head *out_head, struct pim_err *err);
+/** The same after pim_sq_head_peek had nothing, but never ahead of what memory says by now. */
+int pim_sq_head_row_seen(struct pim_conn *conn, const struct pim_conv *conv, bool durable, struct sq_head *out_head,
+                         struct pim_err *err);
 
 /* sqlite_append.c */
 int32_t pim_sq_append(struct pim_conn *conn, const struct pim_call *call, struct pim_append *append,

@@ -233,7 +233,7 @@ head_fill(struct pim_conn *conn, struct pim_head *head, struct pim_err *err)
 
     /* what is not in memory is read in a snapshot of its own, begun after memory was asked */
     if (!pim_sq_head_peek(conn, &head->conv, false, &h))
-        rc = pim_sq_head_row(conn, &head->conv, &h, err);
+        rc = pim_sq_head_row_seen(conn, &head->conv, false, &h, err);
     if (rc == PIM_OK && h.seq == 0)
         rc = PIM_NOT_FOUND;
     head->head_seq = h.seq;

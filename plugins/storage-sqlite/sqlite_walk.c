@@ -14,7 +14,7 @@ pim_sq_walk_begin(struct sq_walk *walk, struct pim_conn *conn, const struct pim_
     in_memory = pim_sq_head_peek(conn, conv, durable, &walk->head);
     rc = pim_sq_snap_begin(conn, out_began, err);
     if (rc == PIM_OK && !in_memory)
-        rc = pim_sq_head_row(conn, conv, &walk->head, err);
+        rc = pim_sq_head_row_seen(conn, conv, durable, &walk->head, err);
     if (rc == PIM_OK && walk->head.seq == 0)
         rc = PIM_NOT_FOUND;
     return rc;

@@ -131,7 +131,10 @@ read_round(struct racer *r, struct pim_conn *conn)
     if (rc != PIM_OK)
         note(r, "reading", rc, &err);
     else if (seen.hole || seen.next <= head.head_seq)
-        note(r, "a reader met a hole, or fewer rows than the head said before", PIM_OK, &err);
+        snprintf(r->wrong, sizeof r->wrong,
+                 "connection %u: conversation %lld: the head was %lld, then rows up to %lld%s", r->number,
+                 (long long)head.conv.a, (long long)head.head_seq, (long long)seen.next - 1,
+                 seen.hole ? ", a wrong one among them" : "");
 }
 
 static void *
