@@ -8,11 +8,7 @@ docs/man/privateim.conf.5: docs/man/privateim.conf.5.in tools/conf-doc$(EXEEXT) 
 	$(AM_V_at)$(MKDIR_P) docs/man && tools/conf-doc$(EXEEXT) man > $@.options
 	$(substitute) -e '/^@OPTIONS[@]$$/{r $@.options' -e 'd}' $(srcdir)/docs/man/privateim.conf.5.in > $@
 	$(AM_V_at)rm -f $@.options
-man_MANS = docs/man/privateimd.8 docs/man/privateimctl.1 docs/man/privateim.conf.5
-EXTRA_DIST += docs/architecture.md docs/threads.md docs/protocol.md docs/performance.md docs/page.png docs/decisions
-EXTRA_DIST += docs/man/privateimd.8.in docs/man/privateimctl.1.in docs/man/privateim.conf.5.in
+EXTRA_DIST += docs/architecture.md docs/threads.md docs/protocol.md docs/http.md docs/performance.md docs/page.png docs/decisions
 man_MANS = docs/man/privateimd.8 docs/man/privateimctl.1 docs/man/privateim-plugin-test.1 docs/man/privateim.conf.5
-EXTRA_DIST += docs/architecture.md docs/threads.md docs/protocol.md docs/page.png docs/decisions/README.md \
-	docs/decisions/batch.md docs/decisions/groups.md docs/decisions/claims.md docs/decisions/old-clients.md
 EXTRA_DIST += docs/man/privateimd.8.in docs/man/privateimctl.1.in docs/man/privateim-plugin-test.1.in docs/man/privateim.conf.5.in
 CLEANFILES += $(man_MANS)

@@ -66,6 +66,7 @@ pim_app_ws_config(const struct pim_conf *conf, struct pim_ws_config *out, struct
         .heartbeat_s = (uint32_t)(conf->ws.heartbeat_ms / 1000),
         .output_bytes = (uint32_t)conf->ws.output_bytes,
         .output_timeout_s = (uint32_t)(conf->ws.output_timeout_ms / 1000),
+        .flood_per_s = (uint32_t)conf->ws.flood_per_s,
         .in_flight = (uint32_t)conf->ws.in_flight,
         .raw_message_bytes = (uint32_t)conf->ws.raw_message_bytes,
         .restart_wait_s = 3,

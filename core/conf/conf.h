@@ -61,7 +61,7 @@ struct pim_conf {
         int64_t frame_bytes, message_bytes, raw_message_bytes;
         int64_t heartbeat_ms;
         int64_t output_bytes, output_timeout_ms;
-        int64_t in_flight, connections_per_user, sync_rows;
+        int64_t flood_per_s, in_flight, connections_per_user, sync_rows;
         int64_t messages_per_s, messages_burst; /* messages_per_s 0: no limit */
         bool query_token;
     } ws;

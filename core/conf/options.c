@@ -125,6 +125,8 @@ const struct pim_conf_option pim_conf_options[] = {
      "Bytes that may wait for a slow client. More: it is closed with 1013 and catches up later."},
     {"ws", "output_timeout", PIM_CONF_T_DURATION, 0, AT(ws.output_timeout_ms), "10s", 1 * S, 10 * M, "",
      "How long a client may take nothing of what waits for it."},
+    {"ws", "flood_per_s", PIM_CONF_T_INT, 0, AT(ws.flood_per_s), "2000", 10, 1000000, "frames/s",
+     "Pings and refused frames of one connection in a second. One that sends more is closed with 1008."},
     {"ws", "in_flight", PIM_CONF_T_INT, 0, AT(ws.in_flight), "256", 1, 65536, "messages",
      "Messages of one connection that may be without an answer; then its reading pauses."},
     {"ws", "connections_per_user", PIM_CONF_T_INT, 0, AT(ws.connections_per_user), "3", 1, 16, "connections",

@@ -205,6 +205,7 @@ read_rows(struct syncing *s, struct pim_lease *lease, struct pim_rows *rows, con
                                .limit = limit};
 
     rows->reader_id = s->request.user_id;
+    rows->max_bytes = s->request.max_bytes;
     return pim_lease_note(lease, lease->ops->history(lease->conn, &lease->call, &page, pim_rows_take, rows, err));
 }
 
@@ -299,7 +300,7 @@ put_part(struct syncing *s, struct pim_lease *lease, struct entry *entry, const 
     if (rc < 0)
         return rc;
     part->more = rows->n > 0 && rows->rows[rows->n - 1].seq < high;
-    s->bytes += rows->body_bytes + rows->n * 300;
+    s->bytes += rows->body_bytes + rows->n * PIM_ROW_BYTES;
     s->n_parts++;
     return PIM_OK;
 }
@@ -320,7 +321,7 @@ put_parts(struct syncing *s, struct pim_lease *lease, struct pim_err *err)
         for (uint32_t i = 0; i < n && rc >= 0; i++) {
             if (heads[i].head_seq == 0)
                 continue;
-            if (s->n_parts == PIM_SYNC_PARTS || s->bytes > PIM_SYNC_BYTES) {
+            if (s->n_parts == PIM_SYNC_PARTS || s->bytes > s->request.max_bytes) {
                 s->has_next = true;
                 s->next = s->parts[s->n_parts - 1].conv;
                 return PIM_OK;
@@ -383,6 +384,8 @@ pim_im_sync(struct pim_im *im, const struct pim_sync_request *request, pim_sync_
 
     s->im = im;
     s->request = *request;
+    if (s->request.max_bytes == 0 || s->request.max_bytes > PIM_SYNC_BYTES)
+        s->request.max_bytes = PIM_SYNC_BYTES;
     s->fn = fn;
     s->ctx = ctx;
     s->job.run = records_run;

@@ -16,6 +16,7 @@ struct pim_sync_request {
     char device[64]; /* whose delivered marks; "" the user's own */
     struct pim_sync_known *known; /* taken over: freed with the request */
     uint32_t n_known, limit;
+    uint32_t max_bytes; /* of the answer, about; at most PIM_SYNC_BYTES */
     bool only;       /* the named conversations alone */
     bool from_marks; /* known is empty: begin at the device's delivered marks (old clients); a conversation that has nothing new
                       * has a part without rows */

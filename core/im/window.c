@@ -247,7 +247,7 @@ pim_rows_take(void *ctx, uint32_t item, const struct pim_msg *msg)
     struct pim_row *row;
 
     (void)item;
-    if (rows->body_bytes >= PIM_ROWS_BYTES)
+    if (rows->body_bytes + rows->n * PIM_ROW_BYTES >= (rows->max_bytes ? rows->max_bytes : PIM_ROWS_BYTES) && rows->n > 0)
         return 1;
     if (rows->n == rows->cap) {
         rows->cap = rows->cap ? rows->cap * 2 : 32;

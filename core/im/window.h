@@ -23,7 +23,8 @@ PIM_MUST_CHECK int pim_window_list(struct pim_im *im, struct pim_lease *lease, i
 /** The order of conversations in lists: below 0, 0, above 0. */
 int pim_conv_compare(const struct pim_conv *x, const struct pim_conv *y);
 
-#define PIM_ROWS_BYTES (128 * 1024) /* of bodies in one page; then it ends early */
+#define PIM_ROWS_BYTES (128 * 1024) /* in one page; then it ends early */
+#define PIM_ROW_BYTES 300           /* of a row beside its body, when it is written out */
 
 /* Rows copied out of the store. Owned by whoever owns the struct. */
 struct pim_rows {
@@ -32,6 +33,7 @@ struct pim_rows {
     size_t body_bytes, body_cap;
     char *bodies;
     int64_t reader_id;
+    size_t max_bytes; /* 0: PIM_ROWS_BYTES */
 };
 
 /** A pim_msg_fn: copies a row as the reader may see it (ctx is a struct pim_rows). */

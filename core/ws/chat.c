@@ -35,6 +35,8 @@ refuse(struct ws_conn *conn, const uint8_t *cid, const char *raw, size_t raw_len
 {
     struct pim_buf *scratch = &conn->worker->scratch;
 
+    if (!ws_conn_is_calm(conn))
+        return;
     pim_buf_clear(scratch);
     if (conn->is_old)
         pim_wire_put_old_result(scratch, conn->user_id, pim_clock_wall_ms(), &outcome, raw,
@@ -440,7 +442,8 @@ sync_read(struct ws_conn *conn, json_t *op, struct pim_sync_request *request, st
 static void
 op_sync(struct ws_conn *conn, json_t *op)
 {
-    struct pim_sync_request request = {.user_id = conn->user_id};
+    struct pim_sync_request request = {.user_id = conn->user_id,
+                                       .max_bytes = conn->worker->ws->config.output_bytes / 4};
     struct syncing *syncing = pim_new0(sizeof *syncing);
     const char *why = NULL;
     int code = 400;
@@ -482,8 +485,10 @@ on_op(struct ws_conn *conn, const char *text, size_t len)
         op_mark(conn, op, true);
     else if (strcmp(name, "sync") == 0)
         op_sync(conn, op);
-    else if (strcmp(name, "ping") == 0)
+    else if (strcmp(name, "ping") == 0 && ws_conn_is_calm(conn))
         ws_conn_put(conn, PIM_WS_OP_TEXT, "{\"op\":\"pong\"}", 13);
+    else if (conn->state != WS_OPEN)
+        ; /* it was a flood */
     else
         refuse(conn, NULL, NULL, 0, (struct pim_outcome){400, "this 'op' is not known", 0});
     json_decref(op);

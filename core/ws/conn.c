@@ -345,6 +345,19 @@ ws_conn_close(struct ws_conn *conn, unsigned code, const char *reason)
     put_frame(conn, PIM_WS_OP_CLOSE, payload, code == 0 ? 0 : len + 2);
 }
 
+bool
+ws_conn_is_calm(struct ws_conn *conn)
+{
+    if (conn->flood_s != conn->worker->now_s) {
+        conn->flood_s = conn->worker->now_s;
+        conn->flood_n = 0;
+    }
+    if (++conn->flood_n <= conn->worker->ws->config.flood_per_s || conn->is_echo)
+        return true;
+    ws_conn_close(conn, 1008, "too many pings and refused frames");
+    return false;
+}
+
 /* --- input ----------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -449,7 +462,8 @@ on_control(struct ws_conn *conn, const struct pim_ws_frame_hdr *hdr, uint8_t *pa
     pim_ws_unmask(payload, len, hdr->mask, 0);
     switch (hdr->opcode) {
     case PIM_WS_OP_PING:
-        ws_conn_put(conn, PIM_WS_OP_PONG, payload, len);
+        if (ws_conn_is_calm(conn))
+            ws_conn_put(conn, PIM_WS_OP_PONG, payload, len);
         break;
     case PIM_WS_OP_PONG:
         ws_chat_pong(conn, payload, len);

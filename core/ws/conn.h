@@ -64,6 +64,7 @@ struct ws_conn { /* owned by one io worker */
     uint32_t input_s, progress_s; /* worker seconds: last bytes in; output began to wait or moved */
     uint32_t close_s;             /* CLOSING: when the socket is closed at the latest */
     uint32_t in_flight, syncs;
+    uint32_t flood_s, flood_n; /* pings and refused frames in this second */
     uint32_t tokens_s, tokens; /* message rate: the bucket and when it was filled */
     uint8_t state;             /* enum ws_state */
     bool is_old, is_echo, is_dirty, is_present, wants_write, ping_sent, shut_wr, last_open;
@@ -141,6 +142,8 @@ void ws_conn_put(struct ws_conn *conn, enum pim_ws_op opcode, const void *payloa
 void ws_conn_put_shared(struct ws_conn *conn, struct pim_frame *frame, uint32_t from, uint32_t to);
 /** Send a close frame; the socket is closed when the peer answers, or in a while. */
 void ws_conn_close(struct ws_conn *conn, unsigned code, const char *reason);
+/** Count a ping or a refused frame. @return false when it is one too many: the connection is closed with 1008 */
+bool ws_conn_is_calm(struct ws_conn *conn);
 /** Close the socket now. The struct is freed at the end of the turn. */
 void ws_conn_kill(struct ws_conn *conn);
 /** Write what is queued. */

@@ -18,6 +18,7 @@ struct pim_ws_config {
     uint32_t frame_bytes, message_bytes; /* largest frame and message of a client */
     uint32_t heartbeat_s;                /* a ping after so much silence, the end after twice as much */
     uint32_t output_bytes, output_timeout_s; /* waiting for a peer that does not read; then 1013 */
+    uint32_t flood_per_s;                /* pings and refused frames of a connection in a second; then 1008 */
     uint32_t in_flight;                  /* messages of a connection without an answer */
     uint32_t raw_message_bytes;          /* of what an old client sent, given back in its result */
     uint32_t restart_wait_s;             /* the most that clients are asked to wait after 1012 */

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define FRAME_BYTES 70000u /* beyond 16 bits, so that all three length forms are good ones */
 #define MESSAGE_BYTES 100000u
 
-static struct pim_ws ws = {.config = {.frame_bytes = FRAME_BYTES,
+static struct pim_ws ws = {.config = {.flood_per_s = UINT32_MAX, .frame_bytes = FRAME_BYTES,
                                       .message_bytes = MESSAGE_BYTES,
                                       .heartbeat_s = 60,
                                       .output_bytes = 16u << 20,
