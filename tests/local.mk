@@ -5,3 +5,4 @@ include tests/fuzz/local.mk
 include tests/fault/local.mk
 include tests/bench/local.mk
 include tests/api/local.mk
+include tests/abi/local.mk

@@ -8,7 +8,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/tools/packages.sh"
 . "$root/tools/build.sh"
 
-all_areas=(lint unit install conformance api fault browser fuzz asan tsan)
+all_areas=(lint abi unit install conformance api security fault browser fuzz asan tsan)
 build=$root/build-check
 logs=$build/logs
 fuzz_s=${PIM_FUZZ_S:-20}
@@ -104,7 +104,7 @@ if wants lint; then
     program lint/layers /usr/bin/python3 "$root/tools/lint-layers" "$root"
 fi
 
-plain=(unit install conformance api fault browser)
+plain=(abi unit install conformance api security fault browser)
 for area in "${plain[@]}"; do
     if wants "$area"; then
         build_or_count server "$build/plain" --enable-failpoints --enable-test-echo || areas=()
@@ -117,10 +117,10 @@ fi
 if wants install; then
     program install/test_install.sh /bin/bash "$root/tools/test_install.sh" "$build/plain"
 fi
-if wants conformance || wants api || wants fault || wants browser; then
+if wants conformance || wants api || wants security || wants fault || wants browser; then
     make -s -C "$build/plain" -j"$(nproc)" check-programs > "$logs/programs.log" 2>&1
 fi
-for area in conformance api fault browser; do
+for area in abi conformance api security fault browser; do
     if wants "$area"; then
         scripts_run "$area" "$build/plain" "$area"
     fi

@@ -7,7 +7,7 @@ build_packages=(
 )
 test_packages=(
     libfaketime
-    libcmocka-dev clang libclang-rt-14-dev
+    libcmocka-dev clang libclang-rt-14-dev g++
     python3 python3-websockets nodejs chromium chromium-driver openssl systemd
 )
 lint_packages=(clang-tidy clang-format cppcheck python3)
