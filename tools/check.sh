@@ -3,6 +3,7 @@
 #
 # A test program prints TAP, or nothing that looks like it: then its exit status is its one result. Programs are found by
 # their names: tests/AREA/test_*.py and tests/AREA/test_*.sh get the build directory; unit tests are the Makefile's.
+# Exit status 77: it cannot run here; that is said at the end and counts for nothing. PIM_CHECK_ALL=1: everything longer.
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/tools/packages.sh"
@@ -11,9 +12,14 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 all_areas=(lint abi unit install conformance api security fault browser fuzz asan tsan)
 build=$root/build-check
 logs=$build/logs
+everything=${PIM_CHECK_ALL:-} # not empty: make check-all
+if [[ -n $everything ]]; then
+    : "${PIM_FUZZ_S:=300}" "${PIM_TEST_TIMEOUT_S:=14400}" "${PIM_FAULT_ROUNDS:=200}" "${PIM_FAULT_IMAGES:=1000}"
+    export PIM_FAULT_ROUNDS PIM_FAULT_IMAGES
+fi
 fuzz_s=${PIM_FUZZ_S:-20}
 program_timeout_s=${PIM_TEST_TIMEOUT_S:-900}
-passed=0 failed=0
+passed=0 failed=0 not_run=()
 
 if [[ ${1:-} == --list ]]; then
     echo "${all_areas[*]}"
@@ -40,10 +46,15 @@ program() {
     ok=$(grep -cE '^ok( |$)' "$log")
     not_ok=$(grep -cE '^not ok( |$)' "$log")
     # It ended badly without a word, or has no TAP at all.
-    if [[ $status != 0 && $not_ok == 0 ]]; then
+    if [[ $status != 0 && $status != 77 && $not_ok == 0 ]]; then
         not_ok=1
     elif [[ $status == 0 && $((ok + not_ok)) == 0 ]]; then
         ok=1
+    fi
+    if [[ $status == 77 ]]; then # it says that it cannot run here: neither passed nor failed
+        not_run+=("$name: $(grep -m 1 '^NOT RUN' "$log" || echo 'NOT RUN')")
+        echo "NOT RUN $name"
+        return 0
     fi
     passed=$((passed + ok))
     failed=$((failed + not_ok))
@@ -86,13 +97,14 @@ units_run() { # DIR PREFIX [WRAPPER...]
     done
 }
 
-scripts_run() { # AREA DIR PREFIX
-    local script
-    for script in "$root/tests/$1"/test_*.py; do
-        [[ ! -e $script ]] || program "$3/$(basename "$script")" /usr/bin/python3 "$script" "$2"
+scripts_run() { # AREA DIR PREFIX [WRAPPER...]
+    local area=$1 dir=$2 prefix=$3 script
+    shift 3
+    for script in "$root/tests/$area"/test_*.py; do
+        [[ ! -e $script ]] || program "$prefix/$(basename "$script")" "$@" /usr/bin/python3 "$script" "$dir"
     done
-    for script in "$root/tests/$1"/test_*.sh; do
-        [[ ! -e $script ]] || program "$3/$(basename "$script")" /bin/bash "$script" "$2"
+    for script in "$root/tests/$area"/test_*.sh; do
+        [[ ! -e $script ]] || program "$prefix/$(basename "$script")" "$@" /bin/bash "$script" "$dir"
     done
 }
 
@@ -125,6 +137,9 @@ for area in abi conformance api security fault browser; do
         scripts_run "$area" "$build/plain" "$area"
     fi
 done
+if [[ -n $everything ]] && wants api; then
+    program api/autobahn_suite.py /usr/bin/python3 "$root/tests/api/autobahn_suite.py" "$build/plain"
+fi
 
 if wants fuzz && build_or_count "fuzz targets" "$build/fuzz" CC=clang --enable-fuzz \
     --enable-sanitizer=address,undefined,fuzzer-no-link; then
@@ -145,18 +160,32 @@ if wants asan && build_or_count "with AddressSanitizer" "$build/asan" --enable-f
     export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
     units_run "$build/asan" asan
     scripts_run api "$build/asan" asan-api
+    scripts_run security "$build/asan" asan-security
+    if [[ -n $everything ]]; then
+        PIM_FAULT_ROUNDS=20 program asan-fault/test_kill.py /usr/bin/python3 "$root/tests/fault/test_kill.py" "$build/asan"
+    fi
     unset ASAN_OPTIONS UBSAN_OPTIONS
 fi
 
-if wants tsan && build_or_count "with ThreadSanitizer" "$build/tsan" --enable-failpoints --enable-sanitizer=thread; then
-    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+if wants tsan && build_or_count "with ThreadSanitizer" "$build/tsan" --enable-failpoints --enable-test-echo \
+    --enable-sanitizer=thread; then
+    export TSAN_OPTIONS=halt_on_error=1:exitcode=66:second_deadlock_stack=1
     # its shadow memory does not stand kernels that spread mappings widely
     wrapper=()
     ! setarch -R true 2> /dev/null || wrapper=(setarch -R)
-    units_run "$build/tsan" tsan "${wrapper[@]}"
+    units_run "$build/tsan" tsan "${wrapper[@]}" # builds hammer as well
+    program tsan-fault/load_run.py "${wrapper[@]}" /usr/bin/python3 "$root/tests/fault/load_run.py" "$build/tsan"
+    if [[ -n $everything ]]; then
+        scripts_run api "$build/tsan" tsan-api "${wrapper[@]}"
+        PIM_FAULT_ROUNDS=5 program tsan-fault/test_kill.py "${wrapper[@]}" /usr/bin/python3 "$root/tests/fault/test_kill.py" \
+            "$build/tsan"
+    fi
     unset TSAN_OPTIONS
 fi
 
+for name in "${not_run[@]}"; do
+    echo "*** $name ***"
+done
 echo "$(((SECONDS - begin) / 60)) min $(((SECONDS - begin) % 60)) s"
 echo "$passed passed, $failed failed"
 [[ $failed == 0 && $passed -gt 0 ]]

@@ -15,3 +15,4 @@ EXTRA_DIST += tests/api/test_http_framing.py tests/api/test_http_limits.py tests
 EXTRA_DIST += tests/api/chatlib.py tests/api/test_old.py
 EXTRA_DIST += tests/api/test_limits.py tests/api/test_chat_rules.py
 EXTRA_DIST += tests/api/test_sync.py
+EXTRA_DIST += tests/api/autobahn_suite.py
