@@ -192,7 +192,6 @@ refuse_all(struct log_thread *t)
 void
 pim_msglog_batch_fill(struct log_thread *t)
 {
-    struct log_conv_list later = TAILQ_HEAD_INITIALIZER(later);
     int64_t now_ms = pim_clock_wall_ms();
     struct log_conv *conv;
     bool room = true;

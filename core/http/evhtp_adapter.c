@@ -1,9 +1,9 @@
-#include "http/proxy.h"
 #include "http/evhtp_adapter.h"
 
 #include "http/framing.h"
 #include "http/handover.h"
 #include "http/http_priv.h"
+#include "http/proxy.h"
 #include "http/reply.h"
 #include "http/socket.h"
 #include "http/threads.h"
