@@ -7,7 +7,7 @@
 /* security.md 3. The page loads its own modules, styles and pictures and connects to its own server, nothing else. */
 #define API_POLICY "default-src 'none'; frame-ancestors 'none'"
 #define PAGE_POLICY                                                                                                     \
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "               \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "               \
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 static const char *

@@ -1,0 +1,1 @@
+EXTRA_DIST += tests/security/seclib.py tests/security/test_routes.py tests/security/test_answers.py tests/security/test_holes.py
