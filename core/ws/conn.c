@@ -144,6 +144,16 @@ reserve(struct ws_conn *conn, size_t len)
     return at;
 }
 
+static bool write_out(struct ws_conn *conn);
+
+static bool
+is_over(const struct ws_conn *conn)
+{
+    return conn->output_bytes > (conn->is_echo ? ECHO_BYTES : conn->worker->ws->config.output_bytes);
+}
+
+/* Whoever queues may be walking through tables that the connection is in: it is only marked here, and goes at the end of
+ * the turn. */
 static void
 queued(struct ws_conn *conn, size_t len)
 {
@@ -153,14 +163,12 @@ queued(struct ws_conn *conn, size_t len)
         conn->progress_s = w->now_s;
     conn->output_bytes += (uint32_t)len;
     ws_worker_dirty(w, conn);
-    if (conn->output_bytes > (conn->is_echo ? ECHO_BYTES : w->ws->config.output_bytes) && conn->state == WS_OPEN) {
-        /* what is in the sockets now may be read still; what this turn can write it writes */
-        ws_conn_flush(conn);
-        if (conn->output_bytes > (conn->is_echo ? ECHO_BYTES : w->ws->config.output_bytes) && conn->state == WS_OPEN) {
-            atomic_fetch_add_explicit(&w->slow_closed, 1, memory_order_relaxed);
-            ws_conn_close(conn, 1013, "you read too slowly");
-        }
-    }
+    if (conn->state != WS_OPEN || !is_over(conn))
+        return;
+    if (!write_out(conn)) /* what the socket takes now counts as read */
+        conn->doom = WS_DOOM_LOST;
+    else if (is_over(conn))
+        conn->doom = WS_DOOM_SLOW;
 }
 
 void
@@ -188,14 +196,14 @@ put_frame(struct ws_conn *conn, enum pim_ws_op opcode, const void *payload, size
 void
 ws_conn_put(struct ws_conn *conn, enum pim_ws_op opcode, const void *payload, size_t len)
 {
-    if (conn->state == WS_OPEN || conn->state == WS_STARTING)
+    if ((conn->state == WS_OPEN || conn->state == WS_STARTING) && conn->doom == WS_DOOM_NONE)
         put_frame(conn, opcode, payload, len);
 }
 
 void
 ws_conn_put_shared(struct ws_conn *conn, struct pim_frame *frame, uint32_t from, uint32_t to)
 {
-    if (conn->state != WS_OPEN)
+    if (conn->state != WS_OPEN || conn->doom != WS_DOOM_NONE)
         return;
     seg_add(conn, pim_frame_ref(frame), from, to);
     conn->last_open = false;
@@ -293,24 +301,37 @@ write_tls(struct ws_conn *conn)
     }
 }
 
-void
-ws_conn_flush(struct ws_conn *conn)
+/* As much as the socket takes. @return false: the connection is lost */
+static bool
+write_out(struct ws_conn *conn)
 {
     while (conn->output_bytes > 0) {
         ssize_t n = conn->ssl != NULL ? write_tls(conn) : write_plain(conn);
 
-        if (n < 0) {
-            ws_conn_kill(conn);
-            return;
-        }
-        if (n == 0) {
-            if (!conn->wants_write && conn->state != WS_STARTING) {
-                conn->wants_write = true;
-                listen_for(conn, EV_READ | EV_WRITE);
-            }
-            return;
-        }
+        if (n <= 0)
+            return n == 0;
         sent(conn, (size_t)n);
+    }
+    return true;
+}
+
+void
+ws_conn_flush(struct ws_conn *conn)
+{
+    if (conn->doom == WS_DOOM_SLOW && conn->state == WS_OPEN) {
+        atomic_fetch_add_explicit(&conn->worker->slow_closed, 1, memory_order_relaxed);
+        ws_conn_close(conn, 1013, "you read too slowly");
+    }
+    if (conn->doom == WS_DOOM_LOST || !write_out(conn)) {
+        ws_conn_kill(conn);
+        return;
+    }
+    if (conn->output_bytes > 0) {
+        if (!conn->wants_write && conn->state != WS_STARTING) {
+            conn->wants_write = true;
+            listen_for(conn, EV_READ | EV_WRITE);
+        }
+        return;
     }
     if (conn->wants_write) {
         conn->wants_write = false;

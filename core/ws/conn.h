@@ -50,6 +50,12 @@ enum ws_state {
     WS_DEAD      /* closed; the struct lives until the end of the turn */
 };
 
+enum ws_doom { /* found while something was queued; done at the end of the turn */
+    WS_DOOM_NONE,
+    WS_DOOM_SLOW, /* too much waits for it */
+    WS_DOOM_LOST  /* its socket is broken */
+};
+
 struct ws_conn { /* owned by one io worker */
     struct event event;
     struct ws_worker *worker;
@@ -67,6 +73,7 @@ struct ws_conn { /* owned by one io worker */
     uint32_t flood_s, flood_n; /* pings and refused frames in this second */
     uint32_t tokens_s, tokens; /* message rate: the bucket and when it was filled */
     uint8_t state;             /* enum ws_state */
+    uint8_t doom;              /* enum ws_doom */
     bool is_old, is_echo, is_dirty, is_present, wants_write, ping_sent, shut_wr, last_open;
     uint16_t n_memberships, cap_memberships;
     struct ws_membership *memberships;
@@ -136,7 +143,8 @@ void ws_conn_early(struct ws_conn *conn, const void *bytes, size_t len);
 void ws_conn_listen(struct ws_conn *conn);
 /** Queue bytes as they are (the handshake). */
 void ws_conn_put_bytes(struct ws_conn *conn, const void *bytes, size_t len);
-/** Queue one frame of this connection alone. */
+/** Queue one frame of this connection alone. Neither this nor the next ever ends the connection: a walk through the worker's
+ *  tables is safe while it queues. */
 void ws_conn_put(struct ws_conn *conn, enum pim_ws_op opcode, const void *payload, size_t len);
 /** Queue a part of a shared buffer, which is referenced. */
 void ws_conn_put_shared(struct ws_conn *conn, struct pim_frame *frame, uint32_t from, uint32_t to);
@@ -146,7 +154,7 @@ void ws_conn_close(struct ws_conn *conn, unsigned code, const char *reason);
 bool ws_conn_is_calm(struct ws_conn *conn);
 /** Close the socket now. The struct is freed at the end of the turn. */
 void ws_conn_kill(struct ws_conn *conn);
-/** Write what is queued. */
+/** Write what is queued, or end a connection that is doomed. At the end of the turn. */
 void ws_conn_flush(struct ws_conn *conn);
 /** Once a second: heartbeats, slow readers, deadlines. */
 void ws_conn_second(struct ws_conn *conn);
