@@ -407,7 +407,9 @@ on_accepted(evhtp_connection_t *ev, void *arg)
     conn->is_status = listener->is_status;
     pim_http_framing_init(&conn->framing, &http->config.limits);
     conn->gate_key = pim_http_peer_read(ev->saddr, conn->address, &conn->is_loopback);
-    if (conn->is_loopback && !http->config.limit_loopback)
+    /* the connections of a proxy are those of many */
+    if ((conn->is_loopback && !http->config.limit_loopback) ||
+        pim_http_proxy_is_trusted(ev->saddr, http->config.trusted_proxies, http->config.n_trusted_proxies))
         conn->gate_key = 0;
     LIST_INSERT_HEAD(&thread->conns, conn, link);
     atomic_fetch_add(&thread->n_conns, 1);
@@ -426,6 +428,7 @@ on_accepted(evhtp_connection_t *ev, void *arg)
     } else if (!conn->in_gate) {
         atomic_fetch_add(&http->counts.refused, 1);
         conn_refuse(conn, 503, "there are too many connections");
+        timer_set(conn, LINGER_MS); /* the gate does not count it: it may not stay, also where TLS never begins */
         return EVHTP_RES_OK;
     }
     conn->head_from_ms = pim_clock_mono_ms();

@@ -27,11 +27,11 @@ address_read(const char *text, size_t text_len, struct sockaddr_storage *out)
     return inet_pton(AF_INET6, copy, &in6->sin6_addr) == 1;
 }
 
-static bool
-is_trusted(const struct sockaddr_storage *addr, const char *const *nets, uint32_t n_nets)
+bool
+pim_http_proxy_is_trusted(const struct sockaddr *addr, const char *const *nets, uint32_t n_nets)
 {
     for (uint32_t i = 0; i < n_nets; i++)
-        if (pim_conf_net_contains(nets[i], (const struct sockaddr *)addr))
+        if (pim_conf_net_contains(nets[i], addr))
             return true;
     return false;
 }
@@ -55,7 +55,7 @@ resolve(struct pim_http_request *request, const char *list, const char *const *n
         if (!address_read(first, len, &addr))
             return;
         pim_http_peer_read((const struct sockaddr *)&addr, request->address, &request->is_loopback);
-        if (!is_trusted(&addr, nets, n_nets))
+        if (!pim_http_proxy_is_trusted((const struct sockaddr *)&addr, nets, n_nets))
             return;
     }
 }
@@ -66,7 +66,8 @@ pim_http_proxy_resolve(struct pim_http_request *request, const char *const *nets
     struct sockaddr_storage addr;
     char *list;
 
-    if (n_nets == 0 || !address_read(request->address, strlen(request->address), &addr) || !is_trusted(&addr, nets, n_nets))
+    if (n_nets == 0 || !address_read(request->address, strlen(request->address), &addr) ||
+        !pim_http_proxy_is_trusted((const struct sockaddr *)&addr, nets, n_nets))
         return;
     list = pim_http_request_header_dup(request, "X-Forwarded-For");
     if (list != NULL)
