@@ -10,5 +10,4 @@ tests_fault_powerloss_la_CFLAGS = $(PIM_CFLAGS) -U_FORTIFY_SOURCE
 tests_fault_powerloss_la_LDFLAGS = $(PIM_LDFLAGS) -module -avoid-version -shared -rpath $(plugindir)
 tests_fault_powerloss_la_LIBADD = -ldl -lpthread
 EXTRA_DIST += tests/fault/power.py tests/fault/test_power.py tests/fault/test_disk.py tests/fault/test_clock.py tests/fault/test_change.py
-EXTRA_DIST += tests/fault/power.py tests/fault/test_power.py tests/fault/test_disk.py
 EXTRA_DIST += tests/fault/load_run.py
