@@ -167,8 +167,6 @@ void ws_worker_chunk_free(struct ws_worker *worker, struct pim_frame **frame);
 void ws_worker_dirty(struct ws_worker *worker, struct ws_conn *conn);
 /** The connection is going: out of the tables. */
 void ws_worker_forget(struct ws_worker *worker, struct ws_conn *conn);
-void ws_group_join(struct ws_conn *conn, int64_t group_id);
-void ws_group_leave(struct ws_conn *conn, int64_t group_id);
 PIM_MUST_CHECK int ws_worker_start(struct pim_ws *ws, uint16_t number, struct pim_err *err);
 void ws_worker_stop(struct ws_worker *worker, int64_t deadline_ms); /* main */
 void ws_worker_free(struct ws_worker *worker);                     /* main, after the thread has ended */
