@@ -76,10 +76,12 @@ batch(uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         int64_t c = random() % n_convs;
 
+        seqs[c]++;
+        msg_id++;
         items[i] = (struct pim_append_item){.conv = {.kind = 'g', .a = c + 1},
-                                            .seq = ++seqs[c],
+                                            .seq = seqs[c],
                                             .ord = seqs[c],
-                                            .msg_id = msg_id++,
+                                            .msg_id = msg_id,
                                             .sender_id = c,
                                             .created_ms = 1700000000000 + msg_id,
                                             .body_hash = (uint64_t)msg_id * 77,
