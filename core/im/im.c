@@ -17,6 +17,8 @@
 #define TICKS_RECHECK 5    /* connections are looked at again */
 #define TICKS_OUTBOX 5
 #define TICKS_CLOCK 5
+#define TICKS_UPKEEP 60     /* and each tick while there is more to do */
+#define UPKEEP_FIRST 5
 #define OUTBOX_AGE_MS 10000 /* younger entries are on their way */
 #define START_TIMEOUT_S 20
 
@@ -224,6 +226,8 @@ timer_main(void *arg)
             pim_data_clock_ask(im->data);
         if (tick % TICKS_OUTBOX == 0)
             pim_outbox_replay(im, OUTBOX_AGE_MS);
+        if (tick % TICKS_UPKEEP == UPKEEP_FIRST || atomic_load(&im->upkeep_more))
+            pim_im_upkeep(im);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "im/presence.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define PIM_IM_CONFIGS 1024 /* reloads of one process */
 
@@ -29,6 +30,9 @@ struct pim_im {
     pthread_mutex_t timer_lock;
     pthread_cond_t timer_wake;
     bool timer_on, stopping;
+    /* upkeep.c */
+    _Atomic uint32_t upkeeps;  /* pieces under way */
+    _Atomic bool upkeep_more;  /* the last one has left something to do */
 };
 
 /* rights.c: for struct pim_msglog_rules */
@@ -44,6 +48,9 @@ void pim_outbox_replay(struct pim_im *im, int64_t age_ms);
 
 /* recheck.c: end the connections whose session or account has ended. Does not block. */
 void pim_im_recheck(struct pim_im *im);
+
+/* upkeep.c: let the stores do what they want done now and then, unless the last piece is still under way. Does not block. */
+void pim_im_upkeep(struct pim_im *im);
 
 /** The number that follows "name": in an event's body, 0 if there is none: the bodies are ours, in one form. */
 int64_t pim_event_number(const char *body, size_t body_len, const char *name);

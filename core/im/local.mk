@@ -15,6 +15,7 @@ core_libim_a_SOURCES = \
 	core/im/send.c core/im/send.h \
 	core/im/sync.c core/im/sync.h \
 	core/im/types.h \
+	core/im/upkeep.c \
 	core/im/window.c core/im/window.h
 core_libim_a_SOURCES += \
 	core/im/account.c core/im/account.h core/im/account_priv.h \

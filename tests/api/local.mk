@@ -16,3 +16,4 @@ EXTRA_DIST += tests/api/chatlib.py tests/api/test_old.py
 EXTRA_DIST += tests/api/test_limits.py tests/api/test_chat_rules.py
 EXTRA_DIST += tests/api/test_sync.py
 EXTRA_DIST += tests/api/autobahn_suite.py
+EXTRA_DIST += tests/api/test_upkeep.py
