@@ -322,3 +322,43 @@ pim_position_list(struct pim_lease *lease, int64_t user_id, const char *device, 
 
     return pim_rec_list(lease, &query, on_position, &list, err);
 }
+
+struct forget {
+    struct pim_changes changes;
+    int64_t user_id;
+    const char *device;
+    uint32_t n;
+};
+
+static int
+on_forget(void *ctx, const struct pim_mark *mark)
+{
+    struct forget *forget = ctx;
+
+    pim_changes_add(&forget->changes, PIM_W_DELETE, PIM_K_POSITION, PIM_POS_BY_KEY, 0);
+    pim_changes_key(&forget->changes, pim_v_int(forget->user_id));
+    pim_changes_key(&forget->changes, pim_v_text(forget->device));
+    pim_changes_key(&forget->changes, pim_v_int(mark->conv.kind));
+    pim_changes_key(&forget->changes, pim_v_int(mark->conv.a));
+    pim_changes_key(&forget->changes, pim_v_int(mark->conv.b));
+    return ++forget->n == PIM_WRITES_MAX;
+}
+
+int
+pim_position_forget(struct pim_lease *lease, int64_t user_id, const char *device, struct pim_err *err)
+{
+    struct forget *forget = pim_new(sizeof *forget);
+    int rc;
+
+    forget->user_id = user_id;
+    forget->device = device;
+    do {
+        forget->n = 0;
+        pim_changes_init(&forget->changes);
+        rc = pim_position_list(lease, user_id, device, on_forget, forget, err);
+        if (rc >= 0 && forget->n > 0)
+            rc = pim_changes_run(&forget->changes, lease, err);
+    } while (rc >= 0 && forget->n == PIM_WRITES_MAX);
+    free(forget);
+    return rc < 0 ? rc : PIM_OK;
+}

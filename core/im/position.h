@@ -34,4 +34,8 @@ typedef int (*pim_mark_fn)(void *ctx, const struct pim_mark *mark);
 PIM_MUST_CHECK int pim_position_list(struct pim_lease *lease, int64_t user_id, const char *device, pim_mark_fn fn,
                                      void *ctx, struct pim_err *err);
 
+/** Delete the marks of a device whose session has ended; never "", the user's own. Blocks: a thread that writes records.
+ *  @return PIM_OK or a failure */
+PIM_MUST_CHECK int pim_position_forget(struct pim_lease *lease, int64_t user_id, const char *device, struct pim_err *err);
+
 #endif

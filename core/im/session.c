@@ -1,6 +1,7 @@
 #include "im/session.h"
 
 #include "im/account_priv.h"
+#include "im/position.h"
 #include "im/session_cache.h"
 #include "util/clock.h"
 #include "util/mem.h"
@@ -334,15 +335,19 @@ pim_session_list(struct pim_lease *lease, int64_t user_id, struct pim_session *o
     return PIM_OK;
 }
 
-/* Delete up to PIM_WRITES_MAX sessions in one go. */
+/* Delete sessions with what their devices have left, PIM_WRITES_MAX in one go. */
 static int
 delete_some(struct pim_lease *lease, const struct pim_session *sessions, uint32_t n, struct pim_err *err)
 {
     struct pim_changes changes;
 
     for (uint32_t from = 0; from < n; from += PIM_WRITES_MAX) {
-        int rc;
+        int rc = PIM_OK;
 
+        for (uint32_t i = from; rc == PIM_OK && i < n && i < from + PIM_WRITES_MAX; i++)
+            rc = pim_position_forget(lease, sessions[i].user_id, sessions[i].id, err);
+        if (rc < 0)
+            return rc;
         pim_changes_init(&changes);
         for (uint32_t i = from; i < n && i < from + PIM_WRITES_MAX; i++) {
             pim_changes_add(&changes, PIM_W_DELETE, PIM_K_SESSION, PIM_SESSION_BY_ID, 0);
@@ -455,8 +460,10 @@ int
 pim_session_end(struct pim_lease *lease, int64_t user_id, const char *id, struct pim_err *err)
 {
     struct pim_changes changes;
-    int rc;
+    int rc = pim_position_forget(lease, user_id, id, err); /* first: a failure leaves the session as it was */
 
+    if (rc < 0)
+        return rc;
     pim_changes_init(&changes);
     pim_changes_add(&changes, PIM_W_DELETE, PIM_K_SESSION, PIM_SESSION_BY_ID, PIM_W_MUST_EXIST);
     pim_changes_key(&changes, pim_v_text(id));

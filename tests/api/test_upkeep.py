@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """test_upkeep.py BUILD_DIR: the server lets its stores do what they want done now and then: a checkpoint that no commit asks
-for, and retention by age, for one store of both roles and for two.
+for, and retention by age, for one store of both roles and for two. And a session that ends leaves nothing behind.
 """
 
 import os
@@ -59,8 +59,36 @@ def check(tap, build_dir, what, args, data):
         tap.ok(rows()[0][0] == 101, what + ": numbers go on", rows())
 
 
+def ended_session(tap, build_dir):
+    with pim.Server(build_dir) as server:
+        users = [server.sign_up("Cat"), server.sign_up("Dan")]
+        server.befriend(*users)
+        say(server, users, 1)
+        status, other = server.request("POST", "/auth/profile", {"email": users[1].email, "password": pim.PASSWORD})
+        assert status == 200, other
+
+        def devices():
+            with sqlite3.connect(os.path.join(server.data, "privateim.db")) as db:
+                found = db.execute("SELECT device FROM rec_position WHERE user_id = ?", (users[1].id,)).fetchall()
+            db.close()
+            return sorted({device for device, in found})
+
+        name = "u:%d:%d" % tuple(sorted(user.id for user in users))
+        for token in users[1].token, other["auth_token"]:
+            with pim.WsClient("127.0.0.1", server.port, token=token) as ws:
+                ws.recv_op("hello")
+                ws.send_json({"op": "ack", "conversation": name, "seq": 1})
+                ws.send_json({"op": "read", "conversation": name, "seq": 1})
+                ws.send_json({"op": "ping"})
+                ws.recv_op("pong")
+        tap.ok(wait_for(lambda: len(devices()) == 3), "two devices and the user have marks", devices())
+        assert server.request("DELETE", "/auth/session", token=other["auth_token"])[0] == 200
+        tap.ok(wait_for(lambda: len(devices()) == 2 and "" in devices()), "the marks of a session go with it", devices())
+
+
 def main():
     tap = pim.Tap()
+    ended_session(tap, sys.argv[1])
     for what in "one store", "two stores":
         with tempfile.TemporaryDirectory() as data:
             options = "?checkpoint_pages=1000000&retain_days=0"
