@@ -8,7 +8,7 @@ core_libim_a_SOURCES = \
 	core/im/im.c core/im/im.h core/im/im_priv.h \
 	core/im/message.c core/im/message.h \
 	core/im/outbox.c core/im/outbox.h \
-	core/im/position.c core/im/position.h \
+	core/im/position.c core/im/position.h core/im/position_rec.c \
 	core/im/presence.c core/im/presence.h \
 	core/im/recheck.c \
 	core/im/rights.c \
