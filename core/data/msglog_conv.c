@@ -181,7 +181,7 @@ forget(struct log_conv *conv, int64_t since_ms)
     for (size_t i = 0; i < PIM_COUNT(conv->first); i++)
         if (conv->first[i].search == 0 && conv->first[i].last_ms < since_ms) {
             free(conv->first[i].resume);
-            conv->first[i] = (struct log_sender){0};
+            memset(&conv->first[i], 0, sizeof conv->first[i]);
         }
     while ((sender = pim_map_next(&conv->more, &at, &id)) != NULL) {
         if (sender->search != 0 || sender->last_ms >= since_ms)
