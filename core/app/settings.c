@@ -46,6 +46,7 @@ pim_app_log_limits(const struct pim_conf *conf, struct pim_msglog_limits *out)
         .search_rows_per_s = (uint32_t)conf->storage.search_rows_per_s,
         .resend_window_ms = conf->storage.resend_window_ms,
         .skew_ms = PIM_SKEW_MS,
+        .jobs = (uint32_t)conf->storage.job_queue,
     };
 }
 

@@ -138,7 +138,7 @@ const struct pim_conf_option pim_conf_options[] = {
     {"ws", "messages_burst", PIM_CONF_T_INT, R, AT(ws.messages_burst), "4000", 1, 1000000, "messages",
      "Messages that a connection may send at once before messages_per_s counts."},
     {"ws", "query_token", PIM_CONF_T_BOOL, 0, AT(ws.query_token), "yes", 0, 1, "",
-     "May a client give its token in the address (?token=)? Old clients need it; tokens then stand in the logs of proxies."},
+     "May a client give its token in the address (?authToken=)? Old clients need it; tokens then stand in the logs of proxies."},
 
     /* --- auth --- */
     {"auth", "token_life", PIM_CONF_T_DURATION, R, AT(auth.token_life_ms), "7d", 1 * M, 366 * D, "",

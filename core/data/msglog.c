@@ -11,6 +11,8 @@
 
 #define UNSETTLED_WAIT_MS 50
 #define REOPEN_PAUSE_MS 500
+#define GROUP_JOBS 64          /* records' writes in one commit */
+#define GROUP_TIMEOUT_MS 10000 /* of that commit */
 
 struct barrier_mail {
     struct pim_mail mail;
@@ -67,7 +69,48 @@ run_job(struct log_thread *t, struct pim_job *job)
     t->lease.call.deadline_ms = job->deadline_ms;
     t->lease.call.flags = 0;
     job->run(job, failed != 0 ? NULL : &t->lease, failed);
-    job->done(job, PIM_OK); /* alone in its commit */
+}
+
+/* Jobs that have gathered, in one commit if they are grouped. */
+static void
+run_group(struct log_thread *t, struct log_jobs *jobs, bool grouped)
+{
+    struct pim_err err = PIM_ERR_INIT;
+    struct pim_job *job;
+    int rc = PIM_OK;
+
+    if (grouped) {
+        t->lease.call.deadline_ms = STAILQ_FIRST(jobs)->deadline_ms;
+        grouped = pim_msglog_connected(t) && t->log->ops->group_begin(t->lease.conn, &t->lease.call, &err) == PIM_OK;
+    }
+    STAILQ_FOREACH (job, jobs, link)
+        run_job(t, job);
+    if (grouped) {
+        t->lease.call.deadline_ms = pim_clock_mono_ms() + GROUP_TIMEOUT_MS;
+        rc = pim_lease_note(&t->lease, t->log->ops->group_end(t->lease.conn, &t->lease.call, &err));
+    }
+    while ((job = STAILQ_FIRST(jobs)) != NULL) {
+        STAILQ_REMOVE_HEAD(jobs, link);
+        atomic_fetch_sub_explicit(&t->queued_jobs, 1, memory_order_relaxed);
+        job->done(job, rc);
+    }
+}
+
+static void
+run_jobs(struct log_thread *t)
+{
+    while (!STAILQ_EMPTY(&t->jobs)) {
+        struct log_jobs some = STAILQ_HEAD_INITIALIZER(some);
+        struct pim_job *job;
+        uint32_t n = 0;
+
+        while (n < GROUP_JOBS && (job = STAILQ_FIRST(&t->jobs)) != NULL) {
+            STAILQ_REMOVE_HEAD(&t->jobs, link);
+            STAILQ_INSERT_TAIL(&some, job, link);
+            n++;
+        }
+        run_group(t, &some, n > 1 && t->can_group);
+    }
 }
 
 static void
@@ -107,7 +150,7 @@ dispatch(struct log_thread *t, struct pim_mail *mail)
         break;
     }
     case MAIL_JOB:
-        run_job(t, ((struct job_mail *)mail)->job);
+        STAILQ_INSERT_TAIL(&t->jobs, ((struct job_mail *)mail)->job, link);
         free(mail);
         break;
     default:
@@ -141,6 +184,7 @@ turn(struct log_thread *t, struct pim_mail_list *mails)
         STAILQ_REMOVE_HEAD(mails, link);
         dispatch(t, mail);
     }
+    run_jobs(t);
     if (t->n_unsettled_convs > 0)
         pim_msglog_unsettled_retry(t, pim_clock_mono_ms());
     pim_msglog_batch_fill(t);
@@ -245,6 +289,8 @@ pim_msglog_start(struct pim_data *data, const struct pim_storage_ops *ops, struc
         TAILQ_INIT(&t->lru);
         TAILQ_INIT(&t->ready);
         TAILQ_INIT(&t->ended);
+        STAILQ_INIT(&t->jobs);
+        t->can_group = (info->caps & PIM_CAP_GROUP) != 0;
 #ifdef PIM_FAILPOINTS
         t->ack_early = getenv("PIM_FAULT_ACK_EARLY") != NULL;
 #endif
@@ -415,14 +461,21 @@ pim_msglog_rights_changed(struct pim_msglog *log, const struct pim_conv *conv)
 int
 pim_msglog_post_job(struct pim_msglog *log, struct pim_job *job)
 {
-    struct job_mail *mail = pim_new0(sizeof *mail);
-    int rc;
+    struct log_thread *t = &log->threads[0];
+    uint32_t waiting = atomic_fetch_add_explicit(&t->queued_jobs, 1, memory_order_relaxed);
+    struct job_mail *mail;
+    int rc = PIM_ERR_FULL;
 
-    mail->mail.kind = MAIL_JOB;
-    mail->job = job;
-    rc = pim_mailbox_post_always(&log->threads[0].box, &mail->mail);
-    if (rc != PIM_OK)
+    if (log->limits.jobs == 0 || waiting < log->limits.jobs) {
+        mail = pim_new0(sizeof *mail);
+        mail->mail.kind = MAIL_JOB;
+        mail->job = job;
+        rc = pim_mailbox_post_always(&t->box, &mail->mail);
+        if (rc == PIM_OK)
+            return PIM_OK;
         free(mail);
+    }
+    atomic_fetch_sub_explicit(&t->queued_jobs, 1, memory_order_relaxed);
     return rc;
 }
 

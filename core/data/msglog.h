@@ -91,6 +91,7 @@ struct pim_msglog_limits {
     uint32_t senders;             /* client-id memory per conversation */
     uint32_t search_rows_per_s;   /* budget of each sender */
     int64_t resend_window_ms, skew_ms;
+    uint32_t jobs;                /* records' writes waiting, where both roles share a store; 0: no limit */
 };
 
 /** Post a list of sends (linked by mail.link; all with conv, done and so on filled in), count long, grouped by the
@@ -126,7 +127,7 @@ PIM_MUST_CHECK int pim_msglog_start(struct pim_data *data, const struct pim_stor
 void pim_msglog_stop(struct pim_msglog *log);
 /** After the reader threads have ended too: they may have answers for the append threads in hand. */
 void pim_msglog_free(struct pim_msglog **log);
-/** Run a job on the first append thread, between two batches (both roles in one store). */
+/** Run a job on the first append thread, between two batches (both roles in one store). PIM_ERR_FULL when too many wait. */
 PIM_MUST_CHECK int pim_msglog_post_job(struct pim_msglog *log, struct pim_job *job);
 
 #endif

@@ -39,6 +39,7 @@ enum log_conv_state {
 };
 
 TAILQ_HEAD(log_queue, pim_send);
+STAILQ_HEAD(log_jobs, pim_job);
 
 struct log_conv {
     struct pim_conv id;
@@ -95,6 +96,10 @@ struct log_thread {
     struct log_run *runs;
     uint32_t n_sends, n_runs, max_items;
     uint64_t bytes;
+    /* records' writes that came in this turn (both roles in one store) */
+    struct log_jobs jobs;
+    bool can_group;
+    _Atomic uint32_t queued_jobs;
     /* sends that ended in this turn, in order */
     struct log_queue ended;
     uint64_t n_search; /* searches get rising numbers: an answer that nobody waits for any more is told by it */

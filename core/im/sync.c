@@ -114,6 +114,8 @@ wanted(const struct syncing *s, const struct pim_conv *conv)
 static int
 entries_named(struct syncing *s, struct pim_lease *lease, struct pim_err *err)
 {
+    uint32_t n = 0;
+
     s->entries = pim_new0((s->request.n_known + 1) * sizeof *s->entries);
     for (uint32_t i = 0; i < s->request.n_known; i++) {
         const struct pim_conv *conv = &s->request.known[i].conv;
@@ -126,6 +128,10 @@ entries_named(struct syncing *s, struct pim_lease *lease, struct pim_err *err)
             s->n_entries++;
     }
     qsort(s->entries, s->n_entries, sizeof *s->entries, compare_entries);
+    for (uint32_t i = 0; i < s->n_entries; i++) /* one that is named twice is one */
+        if (n == 0 || compare_entries(&s->entries[n - 1], &s->entries[i]) != 0)
+            s->entries[n++] = s->entries[i];
+    s->n_entries = n;
     return PIM_OK;
 }
 

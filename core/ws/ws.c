@@ -44,8 +44,8 @@ token_of(const struct pim_ws *ws, const struct pim_upgrade_request *request, con
 {
     const char *token = NULL;
 
-    if (request->authorization != NULL && strncasecmp(request->authorization, "Bearer ", 7) == 0)
-        token = request->authorization + 7;
+    if (request->authorization != NULL)
+        token = strncasecmp(request->authorization, "Bearer ", 7) == 0 ? request->authorization + 7 : NULL;
     else if (request->auth_token != NULL)
         token = request->auth_token;
     else if (pim_ws_find_token(request->protocol, "privateim.token.", out_token, out_len))
