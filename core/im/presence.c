@@ -10,7 +10,7 @@
 
 struct place {
     struct pim_peer peer;
-    char *session;
+    const char *session; /* the connection's: it takes its place away before it ends */
 };
 
 struct node { /* a user who is connected; the newest first */
@@ -37,14 +37,6 @@ pim_presence_new(void)
     return presence;
 }
 
-static void
-node_free(struct node *node)
-{
-    for (uint32_t i = 0; i < node->n; i++)
-        free(node->places[i].session);
-    free(node);
-}
-
 void
 pim_presence_free(struct pim_presence **presencep)
 {
@@ -58,7 +50,7 @@ pim_presence_free(struct pim_presence **presencep)
         size_t at = 0;
 
         while ((node = pim_map_next(&presence->shards[i].nodes, &at, NULL)) != NULL)
-            node_free(node);
+            free(node);
         pim_map_fini(&presence->shards[i].nodes);
         pthread_mutex_destroy(&presence->shards[i].lock);
     }
@@ -94,17 +86,15 @@ pim_presence_add(struct pim_im *im, int64_t user_id, const struct pim_peer *peer
     }
     node = pim_new(node_bytes(n + 1));
     node->n = n + 1;
-    node->places[0] = (struct place){.peer = *peer, .session = pim_strdup(session)};
+    node->places[0] = (struct place){.peer = *peer, .session = session};
     if (n > 0)
         memcpy(&node->places[1], old->places, n * sizeof(struct place));
     pim_map_put(&shard->nodes, user_id, node);
     free(old);
     pthread_mutex_unlock(&shard->lock);
 
-    if (pushed_out.session != NULL) {
+    if (pushed_out.session != NULL)
         pim_delivery_close(im, &pushed_out.peer, 4003);
-        free(pushed_out.session);
-    }
 }
 
 void
@@ -120,7 +110,6 @@ pim_presence_remove(struct pim_im *im, int64_t user_id, const struct pim_peer *p
 
         if (it->worker != peer->worker || it->ref.slot != peer->ref.slot || it->ref.gen != peer->ref.gen)
             continue;
-        free(node->places[i].session);
         node->n--;
         memmove(&node->places[i], &node->places[i + 1], (node->n - i) * sizeof(struct place));
         break;

@@ -18,7 +18,8 @@ struct pim_peer {
 struct pim_presence *pim_presence_new(void);
 void pim_presence_free(struct pim_presence **presence);
 
-/** A new connection takes the first place; one too many pushes the oldest out, which is told to close with 4003. Worker. */
+/** A new connection takes the first place; one too many pushes the oldest out, which is told to close with 4003. session is
+ * borrowed until the connection is removed, or pushed out. Worker. */
 void pim_presence_add(struct pim_im *im, int64_t user_id, const struct pim_peer *peer, const char *session);
 /** A connection has ended; those behind it move up. Nothing if it was pushed out before. Worker. */
 void pim_presence_remove(struct pim_im *im, int64_t user_id, const struct pim_peer *peer);

@@ -238,14 +238,11 @@ sent(struct ws_conn *conn, size_t n)
         ws_worker_chunk_free(w, &seg->frame);
         conn->first_seg++;
     }
-    if (conn->first_seg == conn->n_segs) {
-        conn->first_seg = conn->n_segs = 0;
+    if (conn->first_seg == conn->n_segs) { /* an idle connection keeps nothing */
+        free(conn->segs);
+        conn->segs = NULL;
+        conn->first_seg = conn->n_segs = conn->cap_segs = 0;
         conn->last_open = false;
-        if (conn->cap_segs > 4) { /* an idle connection keeps little */
-            free(conn->segs);
-            conn->segs = NULL;
-            conn->cap_segs = 0;
-        }
     }
 }
 
