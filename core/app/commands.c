@@ -1,7 +1,7 @@
 #include "app/commands.h"
 
-#include "app/wait.h"
 #include "data/schema.h"
+#include "data/wait.h"
 #include "im/account.h"
 #include "im/presence.h"
 #include "im/session.h"
@@ -79,7 +79,7 @@ user_of(struct pim_app *app, const struct pim_ctl_request *request, struct user_
     *out = (struct user_ctx){.app = app, .who = pim_ctl_arg(request, 0)};
     if (out->who == NULL)
         return pim_err_set(err, PIM_ERR_INVALID, "which user? Give an id or an e-mail address");
-    return pim_app_wait(app->data, PIM_POOL_RECORDS_READ, user_find, out, err);
+    return pim_data_wait(app->data, PIM_POOL_RECORDS_READ, user_find, out, err);
 }
 
 static int
@@ -99,7 +99,7 @@ set_disabled(struct pim_app *app, const struct pim_ctl_request *request, bool di
     if (rc != PIM_OK)
         return rc;
     c.disable = disable;
-    rc = pim_app_wait(app->data, PIM_POOL_RECORDS_WRITE, user_set_disabled, &c, err);
+    rc = pim_data_wait(app->data, PIM_POOL_RECORDS_WRITE, user_set_disabled, &c, err);
     if (rc != PIM_OK)
         return rc == PIM_NOT_FOUND ? not_found(&c, err) : rc;
     if (disable)
@@ -154,9 +154,9 @@ on_user_password(void *ctx, const struct pim_ctl_request *request, json_t *resul
     if (why != NULL)
         return pim_err_set(err, PIM_ERR_INVALID, "%s", why);
     c.password = request->secret;
-    rc = pim_app_wait(app->data, PIM_POOL_WORK, user_hash, &c, err);
+    rc = pim_data_wait(app->data, PIM_POOL_WORK, user_hash, &c, err);
     if (rc == PIM_OK)
-        rc = pim_app_wait(app->data, PIM_POOL_RECORDS_WRITE, user_set_password, &c, err);
+        rc = pim_data_wait(app->data, PIM_POOL_RECORDS_WRITE, user_set_password, &c, err);
     explicit_bzero(c.hash, sizeof c.hash);
     if (rc != PIM_OK)
         return rc == PIM_NOT_FOUND ? not_found(&c, err) : rc;
@@ -203,7 +203,7 @@ on_user_list(void *ctx, const struct pim_ctl_request *request, json_t *result, s
     } else {
         c.rows = rows;
         do {
-            rc = pim_app_wait(c.app->data, PIM_POOL_RECORDS_READ, user_list, &c, err);
+            rc = pim_data_wait(c.app->data, PIM_POOL_RECORDS_READ, user_list, &c, err);
         } while (rc == PIM_MORE && json_array_size(rows) < USERS_IN_ALL);
     }
     json_object_set_new(result, "users", rows);
@@ -256,7 +256,7 @@ on_sessions(void *ctx, const struct pim_ctl_request *request, json_t *result, st
     rc = user_of(app, request, &c, err);
     c.rows = rows;
     if (rc == PIM_OK)
-        rc = pim_app_wait(app->data, PIM_POOL_RECORDS_READ, session_list, &c, err);
+        rc = pim_data_wait(app->data, PIM_POOL_RECORDS_READ, session_list, &c, err);
     json_object_set_new(result, "sessions", rows);
     return rc < 0 || rc == PIM_NOT_FOUND ? rc : PIM_OK;
 }
@@ -357,7 +357,7 @@ on_storage_check(void *ctx, const struct pim_ctl_request *request, json_t *resul
 
     (void)request;
     do {
-        rc = pim_app_wait(app->data, PIM_POOL_MESSAGES_READ, check_convs, check, err);
+        rc = pim_data_wait(app->data, PIM_POOL_MESSAGES_READ, check_convs, check, err);
         for (uint32_t i = 0; i < check->n && rc == PIM_OK; i++) {
             check->head = &check->heads[i];
             check->next_seq = check->head->floor_seq + 1;
@@ -365,7 +365,7 @@ on_storage_check(void *ctx, const struct pim_ctl_request *request, json_t *resul
             check->what = NULL;
             check->conversations++;
             while (check->next_seq <= check->head->head_seq && check->what == NULL && rc == PIM_OK)
-                rc = pim_app_wait(app->data, PIM_POOL_MESSAGES_READ, check_rows, check, err);
+                rc = pim_data_wait(app->data, PIM_POOL_MESSAGES_READ, check_rows, check, err);
             if (rc == PIM_ERR_CORRUPT) {
                 add_fault(check, faults, err->msg);
                 rc = PIM_OK;

@@ -2,6 +2,7 @@
 
 #include "data/rec.h"
 #include "data/schema.h"
+#include "data/wait.h"
 #include "im/im_priv.h"
 #include "im/position.h"
 #include "im/session.h"
@@ -20,7 +21,6 @@
 #define TICKS_UPKEEP 60     /* and each tick while there is more to do */
 #define UPKEEP_FIRST 5
 #define OUTBOX_AGE_MS 10000 /* younger entries are on their way */
-#define START_TIMEOUT_S 20
 
 int
 pim_im_new(const struct pim_im_config *config, struct pim_data *data, const struct pim_auth_bind *auth,
@@ -113,16 +113,6 @@ pim_im_accounts(struct pim_im *im)
 
 /* --- the store's constants ---------------------------------------------------------------------------------------- */
 
-struct constants {
-    struct pim_job job;
-    struct pim_im *im;
-    struct pim_err err;
-    int rc;
-    pthread_mutex_t lock;
-    pthread_cond_t ended;
-    bool done;
-};
-
 static int32_t
 on_key(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t n_vals)
 {
@@ -136,65 +126,24 @@ on_key(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t n_vals)
 }
 
 /* The key of body hashes is made with the data and never changes: it tells a resend from a conflict. */
-static void
-constants_run(struct pim_job *job, struct pim_lease *lease, int failed)
+static int
+constants_load(void *ctx, struct pim_lease *lease, struct pim_err *err)
 {
-    struct constants *c = (struct constants *)job;
+    struct pim_im *im = ctx;
     struct pim_val name = pim_v_text("body_hash_key");
     struct pim_changes changes;
+    int rc;
 
-    c->rc = failed;
-    if (failed != 0)
-        return;
-    pim_rand_bytes(c->im->hash_key, sizeof c->im->hash_key);
+    pim_rand_bytes(im->hash_key, sizeof im->hash_key);
     pim_changes_init(&changes);
     pim_changes_add(&changes, PIM_W_INSERT, PIM_K_META, PIM_META_BY_NAME, 0);
     pim_changes_cell(&changes, PIM_META_NAME, PIM_SET, name);
     pim_changes_cell(&changes, PIM_META_NUM, PIM_SET, pim_v_int(0));
-    pim_changes_cell(&changes, PIM_META_BLOB, PIM_SET, pim_v_bytes(c->im->hash_key, sizeof c->im->hash_key));
-    c->rc = pim_changes_run(&changes, lease, &c->err);
-    if (c->rc == PIM_EXISTS)
-        c->rc = pim_rec_get(lease, PIM_K_META, PIM_META_BY_NAME, &name, 1, PIM_COL(PIM_META_BLOB), on_key, c->im, &c->err);
-}
-
-static void
-constants_done(struct pim_job *job, int rc)
-{
-    struct constants *c = (struct constants *)job;
-
-    pthread_mutex_lock(&c->lock);
-    if (rc < 0)
-        c->rc = rc;
-    c->done = true;
-    pthread_cond_signal(&c->ended);
-    pthread_mutex_unlock(&c->lock);
-}
-
-static int
-constants_load(struct pim_im *im, struct pim_err *err)
-{
-    struct constants c = {.im = im, .err = PIM_ERR_INIT, .job.run = constants_run, .job.done = constants_done};
-    int rc;
-
-    pthread_mutex_init(&c.lock, NULL);
-    pthread_cond_init(&c.ended, NULL);
-    c.job.timeout_ms = START_TIMEOUT_S * 1000;
-    rc = pim_data_post(im->data, PIM_POOL_RECORDS_WRITE, &c.job);
-    if (rc != PIM_OK) {
-        c.rc = rc;
-    } else { /* c.rc is the job's from here on */
-        pthread_mutex_lock(&c.lock);
-        while (!c.done)
-            pthread_cond_wait(&c.ended, &c.lock);
-        pthread_mutex_unlock(&c.lock);
-    }
-    pthread_cond_destroy(&c.ended);
-    pthread_mutex_destroy(&c.lock);
-    if (c.rc == PIM_OK)
-        return PIM_OK;
-    return c.rc < 0 && c.err.code != 0 ? (*err = c.err, c.rc)
-                                       : pim_err_set(err, PIM_ERR_UNAVAILABLE, "the records cannot be read: %s",
-                                                     pim_err_name(c.rc));
+    pim_changes_cell(&changes, PIM_META_BLOB, PIM_SET, pim_v_bytes(im->hash_key, sizeof im->hash_key));
+    rc = pim_changes_run(&changes, lease, err);
+    if (rc == PIM_EXISTS)
+        rc = pim_rec_get(lease, PIM_K_META, PIM_META_BY_NAME, &name, 1, PIM_COL(PIM_META_BLOB), on_key, im, err);
+    return rc;
 }
 
 /* --- the timer ---------------------------------------------------------------------------------------------------- */
@@ -234,8 +183,11 @@ timer_main(void *arg)
 int
 pim_im_start(struct pim_im *im, struct pim_err *err)
 {
-    int rc = constants_load(im, err);
+    int rc = pim_data_wait(im->data, PIM_POOL_RECORDS_WRITE, constants_load, im, err);
 
+    if (rc != PIM_OK)
+        return rc < 0 ? rc : pim_err_set(err, PIM_ERR_UNAVAILABLE, "the store's constants cannot be read");
+    rc = pim_im_restored(im, err);
     if (rc < 0)
         return rc;
     pim_outbox_replay(im, 0);

@@ -46,6 +46,10 @@ bool pim_rights_row(void *ctx, struct pim_rights *rights, const struct pim_conv 
 /* outbox.c: append what an earlier run, or a store that was away, has left, if it is older than age_ms. Does not block. */
 void pim_outbox_replay(struct pim_im *im, int64_t age_ms);
 
+/* restore.c: if the messages were restored from a backup since the last start, lower the marks that stand above them. Blocks; main
+ * thread, before anything is served. */
+PIM_MUST_CHECK int pim_im_restored(struct pim_im *im, struct pim_err *err);
+
 /* recheck.c: end the connections whose session or account has ended. Does not block. */
 void pim_im_recheck(struct pim_im *im);
 

@@ -11,6 +11,7 @@ core_libim_a_SOURCES = \
 	core/im/position.c core/im/position.h core/im/position_rec.c \
 	core/im/presence.c core/im/presence.h \
 	core/im/recheck.c \
+	core/im/restore.c \
 	core/im/rights.c \
 	core/im/send.c core/im/send.h \
 	core/im/sync.c core/im/sync.h \

@@ -4,7 +4,7 @@ examples_client_SOURCES = examples/client.c examples/ws.h
 examples_client_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 examples_client_LDADD = $(JANSSON_LIBS)
 EXTRA_DIST += examples/README.md examples/client.py examples/client.mjs
-EXTRA_DIST += tests/api/pim.py tests/api/wsclient.py tests/api/test_clients.py tests/api/test_ctl.py tests/api/test_tls.py tests/api/test_flood.py
+EXTRA_DIST += tests/api/pim.py tests/api/wsclient.py tests/api/test_clients.py tests/api/test_ctl.py tests/api/test_tls.py tests/api/test_flood.py tests/api/test_restore.py
 EXTRA_DIST += tests/browser/webdriver.py tests/browser/test_chat.py
 EXTRA_DIST += tests/api/test_autobahn.py tests/api/autobahn/__init__.py tests/api/autobahn/case.py \
 	tests/api/autobahn/section1.py tests/api/autobahn/section2.py tests/api/autobahn/section3.py \

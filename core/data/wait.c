@@ -1,10 +1,10 @@
-#include "app/wait.h"
+#include "data/wait.h"
 
 #include <pthread.h>
 
 struct waiting {
     struct pim_job job;
-    pim_app_work_fn fn;
+    pim_data_work_fn fn;
     void *ctx;
     struct pim_err *err;
     int rc;
@@ -38,7 +38,7 @@ done(struct pim_job *job, int rc)
 }
 
 int
-pim_app_wait(struct pim_data *data, enum pim_pool_id pool, pim_app_work_fn fn, void *ctx, struct pim_err *err)
+pim_data_wait(struct pim_data *data, enum pim_pool_id pool, pim_data_work_fn fn, void *ctx, struct pim_err *err)
 {
     struct waiting w = {.job.run = run, .job.done = done, .fn = fn, .ctx = ctx, .err = err};
     int rc;
