@@ -102,6 +102,7 @@ pim_group_count(struct pim_lease *lease, int64_t group_id, uint32_t *out_members
 
 struct membership {
     bool exists, is_delete;
+    bool leaving; /* he has left, but the row that says so is not in the log yet */
 };
 
 static int32_t
@@ -111,7 +112,8 @@ on_membership(void *ctx, uint32_t item, const struct pim_val *vals, uint32_t n_v
 
     (void)item;
     (void)n_vals;
-    *membership = (struct membership){.exists = true, .is_delete = vals[0].u.i != 0};
+    *membership = (struct membership){
+        .exists = true, .is_delete = vals[0].u.i != 0, .leaving = vals[1].u.i == -1};
     return 0;
 }
 
@@ -122,7 +124,8 @@ membership_load(struct pim_lease *lease, int64_t group_id, int64_t user_id, stru
     int rc;
 
     *out = (struct membership){0};
-    rc = pim_rec_get(lease, PIM_K_MEMBER, PIM_MEMBER_BY_PAIR, key, 2, PIM_COL(PIM_MEMBER_IS_DELETE), on_membership, out, err);
+    rc = pim_rec_get(lease, PIM_K_MEMBER, PIM_MEMBER_BY_PAIR, key, 2, PIM_COL(PIM_MEMBER_IS_DELETE) | PIM_COL(PIM_MEMBER_LEFT_SEQ),
+                     on_membership, out, err);
     return rc < 0 ? rc : PIM_OK;
 }
 
@@ -280,6 +283,8 @@ pim_group_join(struct pim_accounts *accounts, struct pim_lease *lease, int64_t g
     *out_answer = PIM_GROUP_ALREADY;
     if (membership.exists && !membership.is_delete)
         return PIM_OK;
+    if (membership.leaving) /* announced after the joining it would take him out again */
+        return pim_err_set(err, PIM_ERR_UNAVAILABLE, "the leaving of user %lld is not announced yet", (long long)user_id);
     rc = too_many_groups(accounts, lease, user_id, &many, err);
     if (rc < 0)
         return rc;
