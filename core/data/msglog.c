@@ -14,11 +14,6 @@
 #define GROUP_JOBS 64          /* records' writes in one commit */
 #define GROUP_TIMEOUT_MS 10000 /* of that commit */
 
-struct barrier_mail {
-    struct pim_mail mail;
-    void (*fn)(void *ctx);
-    void *ctx;
-};
 struct rights_mail {
     struct pim_mail mail;
     struct pim_conv conv;
@@ -32,12 +27,6 @@ uint32_t
 pim_msglog_thread_of(const struct pim_msglog *log, const struct pim_conv *conv)
 {
     return log->n_threads == 1 ? 0 : (uint32_t)(pim_msglog_conv_hash(conv) % log->n_threads);
-}
-
-uint32_t
-pim_msglog_threads(const struct pim_msglog *log)
-{
-    return log->n_threads;
 }
 
 bool
@@ -134,13 +123,6 @@ dispatch(struct log_thread *t, struct pim_mail *mail)
     case MAIL_SEARCHED:
         pim_msglog_searched(t, mail);
         break;
-    case MAIL_BARRIER: {
-        struct barrier_mail *barrier = (struct barrier_mail *)mail;
-
-        barrier->fn(barrier->ctx); /* the last turn's rows have been flushed */
-        free(barrier);
-        break;
-    }
     case MAIL_RIGHTS: {
         struct log_conv *conv = pim_msglog_conv_find(t, &((struct rights_mail *)mail)->conv);
 
@@ -430,20 +412,6 @@ pim_msglog_post(struct pim_msglog *log, struct pim_mail_list *sends, size_t coun
         }
         STAILQ_CONCAT(sends, &rest);
         post_to(&log->threads[i], &mine, n, bytes);
-    }
-}
-
-void
-pim_msglog_barrier(struct pim_msglog *log, const struct pim_conv *conv, void (*fn)(void *ctx), void *ctx)
-{
-    struct barrier_mail *barrier = pim_new0(sizeof *barrier);
-
-    barrier->mail.kind = MAIL_BARRIER;
-    barrier->fn = fn;
-    barrier->ctx = ctx;
-    if (pim_mailbox_post_always(&log->threads[pim_msglog_thread_of(log, conv)].box, &barrier->mail) != PIM_OK) {
-        free(barrier);
-        fn(ctx);
     }
 }
 

@@ -98,11 +98,6 @@ struct pim_msglog_limits {
  *  log itself. Those that cannot be queued are done() at once on this thread with BUSY. Threads: any; never blocks. */
 void pim_msglog_post(struct pim_msglog *log, struct pim_mail_list *sends, size_t count);
 
-/** Call fn(ctx) on the append thread of a conversation after everything that is settled now has been handed to
- *  committed(): what a reader saw before this call has been delivered by then. fn is also called when the log stops.
- *  Any thread. */
-void pim_msglog_barrier(struct pim_msglog *log, const struct pim_conv *conv, void (*fn)(void *ctx), void *ctx);
-
 /** The rights of a conversation have changed for the better (a gain): read them anew before the next check. Any thread. */
 void pim_msglog_rights_changed(struct pim_msglog *log, const struct pim_conv *conv);
 
@@ -116,8 +111,6 @@ void pim_msglog_stats(struct pim_msglog *log, struct pim_msglog_stats *out_stats
 
 /** The append thread number of a conversation. Any thread. */
 uint32_t pim_msglog_thread_of(const struct pim_msglog *log, const struct pim_conv *conv);
-/** How many append threads there are. Any thread. */
-uint32_t pim_msglog_threads(const struct pim_msglog *log);
 
 /* --- for data.c --- */
 PIM_MUST_CHECK int pim_msglog_start(struct pim_data *data, const struct pim_storage_ops *ops, struct pim_store *store,

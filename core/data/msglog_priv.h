@@ -70,7 +70,7 @@ enum log_search { /* struct pim_send.search */
     SEARCH_GONE       /* what lies before the floor cannot be known */
 };
 
-enum { MAIL_SEND = 0, MAIL_LOADED, MAIL_SEARCHED, MAIL_BARRIER, MAIL_RIGHTS, MAIL_JOB };
+enum { MAIL_SEND = 0, MAIL_LOADED, MAIL_SEARCHED, MAIL_RIGHTS, MAIL_JOB };
 
 struct log_run { /* consecutive sends of one conversation in the batch */
     struct log_conv *conv;
