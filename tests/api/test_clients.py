@@ -70,7 +70,11 @@ def run_pair(tap, server, commands, kinds):
     lines = [["%s %d \u2014 \u4f60\u597d \"\\" % (i, n) for n in range(LINES)] for i in (0, 1)]
     try:
         for i in (0, 1):
-            for line in lines[i][:LINES // 2]:
+            clients[i].lines.put(lines[i][0])
+        # one that comes late is given the newest rows only: both must be there before much is said
+        wait_for(lambda: all(c.got() for c in clients), "both are there")
+        for i in (0, 1):
+            for line in lines[i][1:LINES // 2]:
                 clients[i].lines.put(line)
         wait_for(lambda: all(len(c.sent()) >= 10 and len(c.got()) >= 10 for c in clients), "both are under way")
         for i in (0, 1):
@@ -81,8 +85,10 @@ def run_pair(tap, server, commands, kinds):
         server.start()
         wait_for(lambda: all(len(c.sent()) >= LINES and len(c.got()) >= LINES for c in clients), "all is through")
     except TimeoutError as exc:
-        tap.ok(False, name, "%s: sent %s, got %s" % (exc, [len(c.sent()) for c in clients],
-                                                     [len(c.got()) for c in clients]))
+        missing = [[n for n, line in enumerate(lines[i]) if line not in clients[1 - i].got()] for i in (0, 1)]
+        tap.ok(False, name, "%s: sent %s, got %s, missing %s\n%s" %
+               (exc, [len(c.sent()) for c in clients], [len(c.got()) for c in clients], missing,
+                "\n".join(json.dumps(f)[:200] for c in clients for f in c.frames[-3:])))
         return
     finally:
         time.sleep(0.3)  # time for what must not come: a second copy
