@@ -25,7 +25,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define EXIT_USAGE 64       /* sysexits.h: the command line or the file is wrong */
+#define EXIT_CONFIG 78      /* sysexits.h: the command line or the file is wrong; the unit does not restart on it */
 #define EXIT_UNAVAILABLE 69 /* what it needs is not there */
 
 struct server {
@@ -170,8 +170,10 @@ start(struct server *s)
     int rc;
 
     s->stop_timeout_ms = conf->server.stop_timeout_ms;
-    if (pim_app_http_config(conf, &http, &s->listens, &err) != PIM_OK)
-        return failed("server.listen", &err);
+    if (pim_app_http_config(conf, &http, &s->listens, &err) != PIM_OK) {
+        failed("server.listen", &err);
+        return EXIT_CONFIG;
+    }
     if (make_dir(conf->server.data_dir, &err) != PIM_OK)
         return failed("server.data_dir", &err);
     if (pim_app_stores_open(&s->stores, conf, &s->dirs, &err) != PIM_OK)
@@ -277,15 +279,17 @@ answer_only(const struct pim_conf *conf, int action)
     }
 }
 
-/* --check-config: also what only opening the stores can tell. */
+/* --check-config: what the options ask of each other was checked while they were read; here the addresses. */
 static int
 check_only(struct server *s)
 {
     struct pim_http_config http;
     struct pim_err err = PIM_ERR_INIT;
 
-    if (pim_app_http_config(s->conf, &http, &s->listens, &err) != PIM_OK)
-        return failed("server.listen", &err);
+    if (pim_app_http_config(s->conf, &http, &s->listens, &err) != PIM_OK) {
+        failed("server.listen", &err);
+        return EXIT_CONFIG;
+    }
     puts("the configuration is good");
     return 0;
 }
@@ -312,7 +316,7 @@ main(int argc, char **argv)
     action = pim_conf_args(&conf, argc, argv, PIM_CONFDIR "/privateim.conf", why);
     if (action < 0) {
         fprintf(stderr, "privateimd: %s\n", why);
-        return EXIT_USAGE;
+        return EXIT_CONFIG;
     }
     status = answer_only(&conf, action);
     if (status >= 0) {

@@ -117,6 +117,20 @@ def reload(tap, build_dir):
             tap.ok(server.request("GET", "/healthz")[0] == 200, "the server goes on")
 
 
+def mistakes(tap, build_dir):
+    """A mistake in the configuration has its sentence and the exit status on which the unit does not restart."""
+    daemon = os.path.join(build_dir, "privateimd")
+    for what, options, sentence in (
+            ("an unknown option", ["--set", "im.shoe_size=9"], "shoe_size"),
+            ("a bad value", ["--set", "ws.in_flight=many"], "in_flight"),
+            ("plain HTTP for everybody", ["--listen", "0.0.0.0:%d" % pim.free_port()], "insecure_listen")):
+        for check in [], ["--check-config"]:
+            with tempfile.TemporaryDirectory() as data:
+                done = subprocess.run([daemon, "--data", data, *options, *check], capture_output=True, text=True, timeout=30)
+            tap.ok(done.returncode == 78 and sentence in done.stderr + done.stdout, "%s %s" % (what, " ".join(check)),
+                   (done.returncode, done.stderr))
+
+
 def main():
     build_dir = os.path.abspath(sys.argv[1])
     tap, metrics = pim.Tap(), pim.free_port()
@@ -130,6 +144,7 @@ def main():
         tap.ok(server.request("GET", "/metrics")[0] == 404, "but not to the public")
         tap.ok(server.request("GET", "/readyz")[0] == 200 and server.request("GET", "/healthz")[0] == 200, "health is good")
     reload(tap, build_dir)
+    mistakes(tap, build_dir)
     tap.done()
 
 
